@@ -1,0 +1,13 @@
+/** Vitest for the whole tree. It lives here because the top level is fixed; `npm test` and `npm run unit` name it. */
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  root: new URL('..', import.meta.url).pathname,
+  test: {
+    include: ['test/**/*.test.ts'],
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    passWithNoTests: false,
+  },
+})
