@@ -1,0 +1,211 @@
+/**
+ * A workflow of type `production`, running: the face that command line, daemon and simulator use. Begins or resumes its
+ * run, supervises its loops, stops them; everything it knows across crashes is in Redis.
+ */
+import { assert, EngineError, type ErrorRecord, toErrorRecord } from './errors.ts'
+import type { FlowGraph } from './graph/flow-graph.ts'
+import type { Ports } from './ports.ts'
+import { type SuperviseResult, Supervisor } from './run/supervisor.ts'
+import { setWish } from './store/inspect.ts'
+import { beginRun, type RunSummary, readSummary, type StartedRun, type StartMode } from './store/run-store.ts'
+import type { EngineEvent, EventSink } from './trace/events.ts'
+
+export type Status = 'idle' | 'running' | 'paused' | 'draining' | 'completed' | 'failed' | 'stopped'
+export type RunEnd = { status: 'completed' | 'stopped' | 'failed'; error?: ErrorRecord }
+export type LoopStatus = { id: string; status: Status; served: boolean }
+export type EngineStatus = {
+  status: Status
+  run: string | undefined
+  loops: LoopStatus[]
+  /** Monotonic milliseconds since when nothing was to do here; undefined while something is. */
+  idleSinceMs: number | undefined
+}
+
+export type EngineOptions = { graph: FlowGraph; ports: Ports; onEvent?: EventSink }
+
+export class FlowEngine {
+  readonly #graph: FlowGraph
+  readonly #ports: Ports
+  readonly #onEvent: EventSink
+  readonly #ended: (end: RunEnd) => void
+  /** Settles (never rejects) when every loop has completed, or the engine was stopped, killed or failed. */
+  readonly done: Promise<RunEnd>
+  #status: Status = 'idle'
+  #run: StartedRun | undefined
+  #supervisor: Supervisor | undefined
+  #drainTimer: AbortController | undefined
+
+  constructor(options: EngineOptions) {
+    this.#graph = options.graph
+    this.#ports = options.ports
+    this.#onEvent = options.onEvent ?? (() => undefined)
+    let ended: (end: RunEnd) => void = () => undefined
+    this.done = new Promise(resolve => {
+      ended = resolve
+    })
+    this.#ended = ended
+  }
+
+  /**
+   * Starts, resuming the unfinished run if there is one; `fresh` discards its state and queues, `adopt` resumes it with a
+   * changed definition. Errors: WORKFLOW_CHANGED, WORKFLOW_RUNNING, SCHEMA_TOO_NEW, NOT_SUPPORTED, REDIS_….
+   */
+  async start(
+    options: { mode?: StartMode } = {},
+  ): Promise<{ run: string; resumed: boolean; orphanedQueues: string[] }> {
+    assert(this.#status === 'idle', () => 'An engine is started once')
+    if (this.#graph.workflow.type !== 'production') {
+      const { id, type } = this.#graph.workflow
+      throw new EngineError(
+        'NOT_SUPPORTED',
+        `Cannot start workflow "${id}": it is of type "${type}", which runs once per request`,
+      )
+    }
+    const run = await this.#begin(options.mode ?? 'resume')
+    this.#status = 'running'
+    void this.#superviseToTheEnd(run)
+    return { run: run.run, resumed: run.how !== 'new', orphanedQueues: run.orphanedQueues }
+  }
+
+  /** No new claims; running iterations get `drainMs` (default: the workflow's setting), then their signals abort. */
+  async stop(options: { drainMs?: number } = {}): Promise<void> {
+    if (this.#status === 'idle') this.#finish({ status: 'stopped' })
+    if (this.#status === 'running' || this.#status === 'paused') this.#drain(options.drainMs)
+    await this.done
+  }
+
+  /** Does not wait: leases and claims stay as they are and are recovered at the next start. */
+  async kill(): Promise<void> {
+    this.#drainTimer?.abort()
+    this.#supervisor?.kill(new EngineError('ITERATION_ABORTED', 'The engine was killed'))
+    if (this.#supervisor === undefined) this.#finish({ status: 'stopped' })
+    await this.done
+  }
+
+  /** Pauses a loop, or the workflow: the running iteration ends, the next does not begin. Kept in Redis. */
+  async pause(loop = ''): Promise<void> {
+    await this.#wish(loop, 'pause')
+  }
+
+  async resume(loop = ''): Promise<void> {
+    await this.#wish(loop, '')
+  }
+
+  status(): EngineStatus {
+    const supervisor = this.#supervisor
+    const loops = this.#graph.loops.map(loop => {
+      const paused = this.#status === 'running' && supervisor?.control(loop.id)?.paused === true
+      return {
+        id: loop.id,
+        status: paused ? ('paused' as const) : this.#status,
+        served: supervisor?.isServed(loop.id) === true,
+      }
+    })
+    const allPaused = this.#status === 'running' && loops.every(loop => loop.status === 'paused')
+    const status = allPaused ? 'paused' : this.#status
+    return { status, run: this.#run?.run, loops, idleSinceMs: supervisor?.idleSince() }
+  }
+
+  /** Counted in Redis over the whole run: all processes, all restarts. */
+  summary(): Promise<RunSummary> {
+    return readSummary(this.#ports.redis, this.#graph)
+  }
+
+  async #begin(mode: StartMode): Promise<StartedRun> {
+    const { redis, random, clock } = this.#ports
+    const run = await beginRun(redis, this.#graph, { mode, nonce: random.nonce('run'), now: clock.now() })
+    // starting is a wish too: it replaces an older one to pause or stop
+    await setWish(redis, this.#graph.workflow.id, '', '')
+    this.#run = run
+    this.#emit({ type: 'workflow_started', ...this.#stamp(), resumed: run.how !== 'new' })
+    return run
+  }
+
+  async #superviseToTheEnd(run: StartedRun): Promise<void> {
+    try {
+      let current = run
+      for (;;) {
+        const result = await this.#supervise(current)
+        if (result !== 'superseded') return this.#finish({ status: result })
+        if (await this.#wasCompleted(current)) return this.#finish({ status: 'completed' })
+        this.#emit({ type: 'warning', ...this.#stamp(), code: 'RUN_LOST', message: lostRun(current.run) })
+        current = await this.#begin('resume')
+      }
+    } catch (error) {
+      this.#finish({ status: 'failed', error: toErrorRecord(error) })
+    }
+  }
+
+  async #supervise({ run, seed }: StartedRun): Promise<SuperviseResult> {
+    const supervisor = new Supervisor({
+      graph: this.#graph,
+      run: { id: run, seed },
+      ports: this.#ports,
+      emit: event => this.#emit(event),
+      onStopWish: () => void this.stop(),
+    })
+    this.#supervisor = supervisor
+    return await supervisor.run()
+  }
+
+  /** Whether the keys moved on because this run was completed and a later one began. */
+  async #wasCompleted(run: StartedRun): Promise<boolean> {
+    const now = await this.summary()
+    return runNumber(now.run) > runNumber(run.run)
+  }
+
+  #drain(drainMs = this.#graph.workflow.settings.drain_timeout_seconds * 1000): void {
+    this.#status = 'draining'
+    this.#supervisor?.drain()
+    const timer = new AbortController()
+    this.#drainTimer = timer
+    this.#ports.clock.sleep(drainMs, timer.signal).then(
+      () =>
+        this.#supervisor?.abort(
+          new EngineError('ITERATION_ABORTED', `The loop stops: its iteration did not end within ${drainMs / 1000} s`),
+        ),
+      () => undefined,
+    )
+  }
+
+  async #wish(loop: string, wish: 'pause' | ''): Promise<void> {
+    const ids = this.#graph.loops.map(each => each.id)
+    if (loop !== '' && !ids.includes(loop)) {
+      throw new EngineError(
+        'USAGE',
+        `Cannot find loop "${loop}" of workflow "${this.#graph.workflow.id}": it has ${ids.join(', ')}`,
+      )
+    }
+    await setWish(this.#ports.redis, this.#graph.workflow.id, loop, wish)
+    for (const id of loop === '' ? ids : [loop]) {
+      const control = this.#supervisor?.control(id)
+      if (wish === 'pause') control?.pause()
+      else control?.resume()
+    }
+  }
+
+  #finish(end: RunEnd): void {
+    if (this.#status === 'completed' || this.#status === 'stopped' || this.#status === 'failed') return
+    this.#drainTimer?.abort()
+    this.#status = end.status
+    if (end.status === 'completed') this.#emit({ type: 'workflow_completed', ...this.#stamp() })
+    if (end.error !== undefined) this.#emit({ type: 'workflow_failed', ...this.#stamp(), error: end.error })
+    this.#ended(end)
+  }
+
+  #stamp(): { time: number; workflow_id: string; run: string } {
+    return { time: this.#ports.clock.now(), workflow_id: this.#graph.workflow.id, run: this.#run?.run ?? '' }
+  }
+
+  #emit(event: EngineEvent): void {
+    this.#onEvent(event)
+  }
+}
+
+function runNumber(run: string): number {
+  return Number(run.slice('run-'.length))
+}
+
+function lostRun(run: string): string {
+  return `Redis no longer knows run "${run}": it lost writes, was emptied, or another definition took over; starting from what it has`
+}

@@ -1,0 +1,20 @@
+/**
+ * The engine as a library: load a workflow, give it ports, run it. Nodes of your own extend one of the five kinds.
+ * The simulator is `theoneeye/sim`, the daemon's adapters (Redis, files, HTTP, clock) are `theoneeye/daemon`.
+ */
+export { EngineError, type ErrorCode, type ErrorRecord, errorCodes } from './errors.ts'
+export { type EngineOptions, type EngineStatus, FlowEngine, type RunEnd, type Status } from './flow-engine.ts'
+export type { FlowGraph, FlowLoop, FlowNode, Plan, Problem, Queue, Workflow } from './graph/flow-graph.ts'
+export { loadWorkflow, requireWorkflow } from './graph/load-workflow.ts'
+export type { Json, JsonObject } from './json.ts'
+export { limits } from './limits.ts'
+export type { HttpCall, NodeContext, RuntimeVariables } from './node/context.ts'
+export * from './node/form.ts'
+export * from './node/node.ts'
+export * from './node/node-registry.ts'
+export { builtinNodes } from './nodes/index.ts'
+export type * from './ports.ts'
+export * from './store/inspect.ts'
+export type { LoopSummary, RunSummary, StartMode } from './store/run-store.ts'
+export { allScripts } from './store/scripts/index.ts'
+export type { DeadLetter, EngineEvent, EventSink } from './trace/events.ts'

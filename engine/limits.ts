@@ -1,0 +1,60 @@
+/**
+ * Every bound of the engine, with its unit in its name. Passing one is a coded error, never a silent cut.
+ * The figures of spec 1.3–1.7 stand here once; settings that may change a bound say so.
+ */
+export const limits = {
+  /** One item, as JSON in UTF-8. */
+  payloadBytesMax: 1024 * 1024,
+  /** Pushes of one iteration, all queues together. */
+  pushesMax: 10_000,
+  pushBytesMax: 16 * 1024 * 1024,
+  /** Default of `settings.queues.max_length`; 0 means none. */
+  queueLengthMax: 10_000,
+  /** Default of `settings.dead_letters.max`. */
+  deadLettersMax: 10_000,
+  deliveriesMax: 3,
+  /** A node without `config.timeout_seconds`. */
+  nodeTimeoutMs: 300_000,
+  /** How long an aborted node may take to let go before its instance is replaced. */
+  abortGraceMs: 1_000,
+  leaseMs: 10_000,
+  leaseRenewMs: 3_000,
+  /** One wait on a wake-up key. */
+  wakeWaitMs: 5_000,
+  drainMs: 30_000,
+  producerPauseMs: 1_000,
+  producerPauseMsMax: 30_000,
+  /** The longest sleep a host timer holds (2^31-1 ms); longer ones are split. */
+  timerMsMax: 2_147_483_647,
+  graphNodesMax: 10_000,
+  /** Nodes of all loops together: a node that several producers feed counts once for each. */
+  graphStepsMax: 100_000,
+  /** for-each within for-each. */
+  bodyDepthMax: 50,
+  /** Nesting of JSON in a workflow file. */
+  workflowDepthMax: 200,
+  /** Characters of an id or a queue name. */
+  nameLengthMax: 200,
+  templateBytesMax: 256 * 1024,
+  templateStepsMax: 1_000_000,
+  templateRangeMax: 100_000,
+  templateOutputBytesMax: 4 * 1024 * 1024,
+  templateDepthMax: 100,
+  /** All strings a rendering makes on its way, in UTF-16 units. */
+  templateTextUnitsMax: 32 * 1024 * 1024,
+  /** Ticks of a timer that fell into a stop and are caught up with `missed: all`. */
+  missedTicksMax: 1_000,
+  /** Tokens of pushes from outside that are remembered, so that a repeated one changes nothing. */
+  pushTokensMax: 10_000,
+  /** Events a loop remembers for people who look (a ring). */
+  eventRing: 200,
+  forEachItemsMax: 10_000,
+  fileLineBytesMax: 1024 * 1024,
+  /** One read of a file reader. */
+  fileChunkBytes: 64 * 1024,
+  /** A file read as one JSON array. */
+  fileJsonBytesMax: 64 * 1024 * 1024,
+  /** Compiled conditions that a form keeps, when they are rendered anew for each item. */
+  conditionCacheEntriesMax: 256,
+  conditionCacheTextMax: 1_024,
+} as const

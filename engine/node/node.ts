@@ -1,0 +1,167 @@
+/**
+ * What a node is: five kinds, one lifecycle. construct → `init()` once → `run(input)` per item → `cleanup()` exactly once.
+ * Who calls these is `run/`; a node never runs itself, and everything it may touch is in its `NodeContext`.
+ */
+import { EngineError } from '../errors.ts'
+import type { Json, JsonObject } from '../json.ts'
+import type { NodeContext } from './context.ts'
+import type { Form } from './form.ts'
+
+export type NodeKind = 'producer' | 'blocking' | 'non-blocking' | 'conditional' | 'loop'
+export type Pool = 'async' | 'thread' | 'process'
+export type WorkflowType = 'production' | 'api'
+
+/** One unit of work on its way: `id` names it and survives hops, `data` is what nodes read and add to. */
+export type NodeOutput = { readonly id: string; readonly data: JsonObject; readonly metadata: JsonObject }
+
+/** A conditional's answer: what goes on, and through which of its ports (see `NodeClass.ports`). */
+export type Routed = { readonly output: NodeOutput; readonly route: string }
+
+/** A loop node's answer: its own output, and the elements its body runs for, one after another. */
+export type Elements = { readonly output: NodeOutput; readonly items: readonly Json[] }
+
+/** A producer's answer when it has no more items, ever, in this run. */
+export class ExecutionCompleted {}
+
+/** A producer's answer when it has no item before `untilMs` (wall clock, epoch milliseconds). It is asked again then. */
+export class NotBefore {
+  readonly untilMs: number
+  constructor(untilMs: number) {
+    this.untilMs = untilMs
+  }
+}
+
+export type Produced = NodeOutput | ExecutionCompleted | NotBefore
+export type NodeResult = Produced | Routed | Elements
+
+/** What a node is constructed with. */
+export type NodeDefinition = { readonly id: string; readonly type: string; readonly config: JsonObject }
+
+export abstract class Node {
+  /** The kebab-case type name in workflow files; also the name of the file the class lives in. */
+  static identifier = ''
+  static aliases: readonly string[] = []
+  static kind: NodeKind = 'blocking'
+  /** The weakest pool this node is happy in; a loop runs in the strongest that its nodes ask for. */
+  static pool: Pool = 'async'
+  /** `outside` when the node touches the world beyond the transaction. */
+  static effects: 'none' | 'outside' = 'none'
+  /** `claimed`: a producer whose items are claimed from queues; `stateful`: it keeps `context.state`. */
+  static source: 'claimed' | 'own' = 'own'
+  static stateful = false
+  /** Writers push what they get to their queues; readers are fed from theirs. */
+  static queueRole: 'writer' | 'reader' | undefined
+  /** Without the default time limit of 300 s: producers and delays. */
+  static untimed = false
+  static workflowTypes: readonly WorkflowType[] = ['production', 'api']
+  static category = 'General'
+  static label = ''
+  static description = ''
+  static form: Form
+  /** A form that works, for the catalogue. */
+  static example: JsonObject = {}
+  /** The output ports (branch keys) that a node with this form offers. */
+  static ports(_form: JsonObject): readonly string[] {
+    return ['default']
+  }
+
+  readonly definition: NodeDefinition
+  constructor(definition: NodeDefinition) {
+    this.definition = definition
+  }
+
+  /** Called once before the first item. Overrides prepare whatever lives as long as the instance. */
+  async setup(): Promise<void> {}
+  /** The work on one item. Form values, rendered and valid, are in `context.form`. Never changes `input`. */
+  abstract execute(input: NodeOutput, context: NodeContext): Promise<NodeResult>
+  /** Called exactly once, whatever happened. */
+  async cleanup(): Promise<void> {}
+}
+
+/** The class itself, as the registry holds it. */
+export type NodeClass = (new (definition: NodeDefinition) => Node) & Omit<typeof Node, 'prototype'>
+
+/** Starts a loop: yields one item per iteration. `input` is the claimed item, or an empty one with a fresh id. */
+export abstract class ProducerNode extends Node {
+  static override kind: NodeKind = 'producer'
+  static override untimed = true
+  static override workflowTypes: readonly WorkflowType[] = ['production']
+  abstract override execute(input: NodeOutput, context: NodeContext): Promise<Produced>
+}
+
+/** Everything downstream in the iteration waits for it. */
+export abstract class BlockingNode extends Node {
+  static override kind: NodeKind = 'blocking'
+  abstract override execute(input: NodeOutput, context: NodeContext): Promise<NodeOutput>
+}
+
+/** Ends the transaction: what follows it goes on in a loop of its own, through a durable queue (1.4). */
+export abstract class NonBlockingNode extends Node {
+  static override kind: NodeKind = 'non-blocking'
+  abstract override execute(input: NodeOutput, context: NodeContext): Promise<NodeOutput>
+}
+
+/** Chooses one of its ports. */
+export abstract class ConditionalNode extends Node {
+  static override kind: NodeKind = 'conditional'
+  static override ports(_form: JsonObject): readonly string[] {
+    return ['yes', 'no']
+  }
+  abstract override execute(input: NodeOutput, context: NodeContext): Promise<Routed>
+}
+
+/** Runs its body (what hangs on its `subdag` port) once per element, in order, then goes on by `default`. */
+export abstract class LoopNode extends Node {
+  static override kind: NodeKind = 'loop'
+  static override ports(_form: JsonObject): readonly string[] {
+    return ['default', 'subdag']
+  }
+  abstract override execute(input: NodeOutput, context: NodeContext): Promise<Elements>
+}
+
+/** `key`, or `key_2`, `key_3` … when it is taken. */
+export function freeKey(data: JsonObject, key: string): string {
+  if (!Object.hasOwn(data, key)) return key
+  for (let n = 2; ; n++) {
+    if (!Object.hasOwn(data, `${key}_${n}`)) return `${key}_${n}`
+  }
+}
+
+/**
+ * The input with a result added under the node's own key (`key_2` … when taken); the input stays as it was.
+ * @example withResult({ id: 'a', data: { x: 1 }, metadata: {} }, 'x', 2).data // { x: 1, x_2: 2 }
+ */
+export function withResult(input: NodeOutput, key: string, value: Json): NodeOutput {
+  return { ...input, data: { ...input.data, [freeKey(input.data, key)]: value } }
+}
+
+/** Throws `OUTPUT_NOT_JSON`, naming node and path, unless the value is plain JSON (no NaN, date, undefined, cycle …). */
+export function assertJson(value: unknown, nodeId: string): asserts value is Json {
+  const fault = findNonJson(value, '', new Set())
+  if (fault === undefined) return
+  throw new EngineError(
+    'OUTPUT_NOT_JSON',
+    `Cannot use the output of node "${nodeId}": ${fault.what} at "${fault.path}" is not JSON; convert it first`,
+    { details: { node: nodeId, path: fault.path } },
+  )
+}
+
+type Fault = { path: string; what: string }
+
+function findNonJson(value: unknown, path: string, above: Set<object>): Fault | undefined {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : { path, what: `number ${value}` }
+  if (typeof value !== 'object') return { path, what: typeof value }
+  if (above.has(value)) return { path, what: 'a cycle' }
+  const proto: unknown = Object.getPrototypeOf(value)
+  if (!Array.isArray(value) && proto !== Object.prototype && proto !== null) {
+    return { path, what: `a ${(value as object).constructor?.name ?? 'class instance'}` }
+  }
+  above.add(value)
+  for (const [key, child] of Object.entries(value)) {
+    const fault = findNonJson(child, `${path}/${key}`, above)
+    if (fault !== undefined) return fault
+  }
+  above.delete(value)
+  return undefined
+}

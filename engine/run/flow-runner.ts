@@ -1,0 +1,408 @@
+/**
+ * One replica of a loop, iteration after iteration, for as long as it holds its lease.
+ *
+ * R1 one iteration at a time: the next begins after the commit of the one before was acknowledged. R2 an iteration that
+ * fails commits its dead letter and nothing else of itself; the loop goes on. R3 an iteration that was aborted from
+ * outside commits nothing: its claim stays, and whoever holds the replica next processes it again. R4 instances are
+ * cleaned up exactly once, however `serve` ends.
+ */
+import { codeOf, EngineError, messageOf } from '../errors.ts'
+import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
+import { hashText } from '../hash.ts'
+import type { Json } from '../json.ts'
+import { limits } from '../limits.ts'
+import { ExecutionCompleted, type NodeOutput, type NodeResult, NotBefore } from '../node/node.ts'
+import type { Ports } from '../ports.ts'
+import type { ClaimedEntry } from '../store/entry.ts'
+import { keysOf } from '../store/keys.ts'
+import type { CommitAnswer, CompletionTest, IterationCommit, ReplicaStore } from '../store/replica-store.ts'
+import { isTransient } from '../store/retry.ts'
+import { readRuntime, readState } from '../store/run-store.ts'
+import type { EngineEvent } from '../trace/events.ts'
+import { deadLetterOf, type FailedItem } from './dead-letter.ts'
+import { Deadlines } from './deadlines.ts'
+import { Instances } from './instances.ts'
+import { ItemSource } from './item-source.ts'
+import { Iteration, NodeFailure } from './iteration.ts'
+import type { LoopControl } from './loop-control.ts'
+import type { LoopEvent, LoopScope } from './loop-scope.ts'
+
+export type RunnerOptions = {
+  graph: FlowGraph
+  loop: FlowLoop
+  run: { id: string; seed: string }
+  replica: number
+  ports: Ports
+  control: LoopControl
+  completion: CompletionTest
+  emit: (event: EngineEvent) => void
+  /** Called when the replica starts and stops having something to do. */
+  onActivity: (activity: 'busy' | 'waiting') => void
+}
+
+/** How serving a replica ended. `ended`: the loop is complete; `drained`: it was told to stop. */
+export type ServeResult = 'ended' | 'drained'
+
+/** What to do next: an item to walk, a time to wait for, or the end of the producer. */
+type Next =
+  | { kind: 'item'; iteration: Iteration; item: NodeOutput; entry: ClaimedEntry | undefined }
+  | { kind: 'poison'; iteration: Iteration; entry: ClaimedEntry }
+  | { kind: 'failed'; iteration: Iteration; failure: NodeFailure; entry: ClaimedEntry | undefined; input: NodeOutput }
+  | { kind: 'wait'; untilMs: number }
+  | { kind: 'end' }
+
+export class FlowRunner {
+  readonly #options: RunnerOptions
+  readonly #store: ReplicaStore
+  readonly #scope: LoopScope
+  readonly #source: ItemSource
+  /** Finished iterations of this replica in this run, over all holders. */
+  #count: number
+  #runtimeVersion = '0'
+  #producerPauseMs = 0
+
+  constructor(options: RunnerOptions, lease: { store: ReplicaStore; iterations: number }) {
+    this.#options = options
+    this.#store = lease.store
+    this.#count = lease.iterations
+    const { graph, loop, run, ports } = options
+    const queues = new Map(graph.queues.map(queue => [queue.name, queue]))
+    this.#source = new ItemSource(loop, queues)
+    this.#scope = {
+      graph,
+      loop,
+      queues,
+      run,
+      ports,
+      instances: new Instances(loop.nodes, (node, error) =>
+        this.#warn('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
+      ),
+      deadlines: new Deadlines(ports.clock),
+      emit: event => this.#emit(event),
+      state: new Map(),
+      runtime: new Map(),
+      delayUntil: (field, wakeAt) => this.#store.delayUntil(field, wakeAt),
+    }
+  }
+
+  /** Serves until the loop ended or was told to stop. Rejects with FENCED, DIVERGED, or whatever broke it. */
+  async serve(): Promise<ServeResult> {
+    const { instances, deadlines } = this.#scope
+    try {
+      await instances.open()
+      await this.#readCommitted()
+      this.#emit({ type: 'loop_started' })
+      return await this.#loop()
+    } finally {
+      deadlines.close()
+      await instances.close()
+    }
+  }
+
+  async #loop(): Promise<ServeResult> {
+    try {
+      return await this.#iterations()
+    } catch (error) {
+      const refused = codeOf(error) === 'FENCED' || codeOf(error) === 'DIVERGED'
+      if (refused || !this.#options.control.aborted.aborted) throw error
+      return await this.#abandon()
+    }
+  }
+
+  async #iterations(): Promise<ServeResult> {
+    const { control, onActivity } = this.#options
+    for (;;) {
+      await control.permission()
+      if (control.draining.aborted) return await this.#release()
+      onActivity('busy')
+      const next = await this.#next()
+      if (next.kind === 'wait') await this.#wait(next.untilMs)
+      else if (next.kind === 'end') {
+        if (await this.#complete()) return 'ended'
+        await this.#wait(Number.POSITIVE_INFINITY)
+      } else if (!(await this.#process(next))) return await this.#abandon()
+    }
+  }
+
+  // --- the next item
+
+  async #next(): Promise<Next> {
+    const claimed = await this.#source.claim(this.#store)
+    if (claimed !== undefined) {
+      await this.#refreshRuntime(claimed.answer.runtimeVersion)
+      return await this.#begin(claimed.entry)
+    }
+    return this.#source.readsQueues ? { kind: 'end' } : await this.#produce()
+  }
+
+  async #begin(entry: ClaimedEntry): Promise<Next> {
+    const { graph, loop } = this.#options
+    const iteration = this.#iteration(entry.key)
+    this.#emit({ type: 'iteration_started', iteration: iteration.number })
+    if (entry.charges >= graph.workflow.settings.max_deliveries) return { kind: 'poison', iteration, entry }
+    // a producer with a source of its own did its part when it made this item, before it was dead-lettered and requeued
+    if (loop.producer === undefined || !this.#source.readsQueues)
+      return { kind: 'item', iteration, item: entry.item, entry }
+    try {
+      const item = (await this.#abortable(
+        iteration,
+        iteration.produce(loop.producer, entry.item, 'announced'),
+      )) as NodeOutput
+      return { kind: 'item', iteration, item, entry }
+    } catch (error) {
+      return { kind: 'failed', iteration, failure: asFailure(error), entry, input: entry.item }
+    }
+  }
+
+  async #produce(): Promise<Next> {
+    const producer = this.#options.loop.producer as NonNullable<FlowLoop['producer']>
+    const key = this.#pushPrefix()
+    const iteration = this.#iteration(key)
+    const input = { id: hashText(key), data: {}, metadata: {} }
+    let result: NodeResult
+    try {
+      result = await this.#abortable(iteration, iteration.produce(producer, input, 'silent'))
+    } catch (error) {
+      return await this.#producerFailed(iteration, asFailure(error), input)
+    }
+    this.#producerPauseMs = 0
+    if (result instanceof ExecutionCompleted) return await this.#withoutItem(iteration, { kind: 'end' })
+    if (result instanceof NotBefore)
+      return await this.#withoutItem(iteration, { kind: 'wait', untilMs: result.untilMs })
+    this.#emit({ type: 'iteration_started', iteration: iteration.number })
+    iteration.started(producer)
+    iteration.completed(producer, this.#options.ports.clock.monotonic())
+    return { kind: 'item', iteration, item: result as NodeOutput, entry: undefined }
+  }
+
+  /** The producer made no item, but what it noted about its schedule must survive: it commits, and counts as nothing. */
+  async #withoutItem(iteration: Iteration, next: Next): Promise<Next> {
+    await iteration.end()
+    if (iteration.effects.state.size > 0)
+      await this.#commit(iteration, { ...iteration.effects.toCommit(undefined), outcome: 'state' })
+    return next
+  }
+
+  /** A producer that moved on before it threw gives up that item as a dead letter; one that did not is asked again later. */
+  async #producerFailed(iteration: Iteration, failure: NodeFailure, input: NodeOutput): Promise<Next> {
+    if (iteration.effects.state.size > 0) {
+      this.#emit({ type: 'iteration_started', iteration: iteration.number })
+      return { kind: 'failed', iteration, failure, entry: undefined, input }
+    }
+    await iteration.end()
+    const pauseMs = this.#producerPauseMs === 0 ? limits.producerPauseMs : this.#producerPauseMs * 2
+    this.#producerPauseMs = Math.min(pauseMs, limits.producerPauseMsMax)
+    const again = `asking it again in ${this.#producerPauseMs / 1000} s`
+    this.#warn('PRODUCER_FAILED', `Producer "${failure.node.id}" failed: ${messageOf(failure.cause)}; ${again}`)
+    return { kind: 'wait', untilMs: this.#options.ports.clock.now() + this.#producerPauseMs }
+  }
+
+  // --- one iteration
+
+  /** Walks and commits. False when it was aborted from outside: nothing of it was committed. */
+  async #process(next: Exclude<Next, { kind: 'wait' | 'end' }>): Promise<boolean> {
+    const { clock } = this.#options.ports
+    const startedMs = clock.monotonic()
+    const { iteration, entry } = next
+    const failure = await this.#outcome(next)
+    await this.#letGo(iteration, failure)
+    if (failure === 'aborted') return false
+    const seconds = () => (clock.monotonic() - startedMs) / 1000
+    if (failure === undefined) {
+      if (!(await this.#commit(iteration, iteration.effects.toCommit(entry?.key)))) return false
+      this.#emit({ type: 'iteration_completed', iteration: iteration.number, duration: seconds() })
+      return true
+    }
+    const { letter, record } = deadLetterOf(this.#scope, failure)
+    const commit = iteration.effects.toFailure(entry?.key, this.#options.loop.producer?.id, { id: letter.id, record })
+    if (!(await this.#commit(iteration, commit))) return false
+    const { time: _time, run: _run, loop: _loop, ...told } = letter
+    this.#emit({ type: 'iteration_failed', iteration: iteration.number, error: letter.error, duration: seconds() })
+    this.#emit({ type: 'dead_letter', ...told })
+    return true
+  }
+
+  async #outcome(next: Exclude<Next, { kind: 'wait' | 'end' }>): Promise<FailedItem | 'aborted' | undefined> {
+    const { iteration, entry } = next
+    const { loop, control } = this.#options
+    const failed = (node: FailedItem['node'], error: unknown, item: NodeOutput): FailedItem => ({
+      iteration,
+      entry,
+      node,
+      error,
+      item,
+    })
+    if (next.kind === 'poison') return failed(loop.producer, poison(next.entry), next.entry.item)
+    if (next.kind === 'failed') {
+      return control.aborted.aborted ? 'aborted' : failed(next.failure.node, next.failure.cause, next.input)
+    }
+    try {
+      await this.#abortable(iteration, iteration.walk(next.item))
+      return undefined
+    } catch (error) {
+      if (control.aborted.aborted) return 'aborted'
+      if (error instanceof NodeFailure) return failed(error.node, error.cause, next.item)
+      throw error
+    }
+  }
+
+  /** Runs work of an iteration under the loop's abort signal. */
+  async #abortable<T>(iteration: Iteration, work: Promise<T>): Promise<T> {
+    const { aborted } = this.#options.control
+    const abort = () => iteration.abort(aborted.reason)
+    if (aborted.aborted) abort()
+    aborted.addEventListener('abort', abort)
+    try {
+      return await work
+    } finally {
+      aborted.removeEventListener('abort', abort)
+    }
+  }
+
+  /** Ends the iteration; after a failure its other nodes are aborted, and those that hold on are replaced. */
+  async #letGo(iteration: Iteration, failure: unknown): Promise<void> {
+    if (failure !== undefined) {
+      iteration.abort(
+        new EngineError('ITERATION_ABORTED', 'The iteration was aborted: another node failed or the loop stops'),
+      )
+    }
+    for (const node of await iteration.end()) {
+      this.#warn(
+        'NODE_HOLDS_ON',
+        `Node "${node.id}" did not stop within ${limits.abortGraceMs} ms of its abort; its instance is replaced`,
+      )
+      await this.#scope.instances.replace(node.id)
+    }
+  }
+
+  /** Commits, waiting while a target queue is full. False when the loop was aborted before there was room. */
+  async #commit(iteration: Iteration, commit: IterationCommit): Promise<boolean> {
+    const { graph, control } = this.#options
+    for (;;) {
+      const answer = await this.#store.commit([commit], graph.workflow.settings.dead_letters.max)
+      if (answer.applied === 1) {
+        await this.#committed(iteration, commit, answer)
+        return true
+      }
+      await this.#waitForBell(limits.wakeWaitMs, control.aborted)
+      if (control.aborted.aborted) return false
+    }
+  }
+
+  async #committed(iteration: Iteration, commit: IterationCommit, answer: CommitAnswer): Promise<void> {
+    if (commit.outcome !== 'state') this.#count += 1
+    for (const node of commit.state.keys()) this.#scope.state.set(node, iteration.effects.getState(node) as Json)
+    this.#source.noteRequeued(answer.requeued)
+    if (answer.dropped > 0)
+      this.#warn(
+        'DEAD_LETTERS_DROPPED',
+        `${answer.dropped} of the oldest dead letters were dropped: there were more than settings.dead_letters.max`,
+      )
+    await this.#refreshRuntime(answer.runtimeVersion)
+  }
+
+  // --- waiting, ending
+
+  async #wait(untilMs: number): Promise<void> {
+    const { ports, control, onActivity } = this.#options
+    const ms = Math.min(untilMs - ports.clock.now(), limits.wakeWaitMs)
+    onActivity('waiting')
+    if (ms > 0) await this.#waitForBell(ms, control.draining)
+    this.#source.lookAgain()
+    if (!this.#source.readsQueues) await this.#refreshRuntime(undefined)
+  }
+
+  async #waitForBell(ms: number, signal: AbortSignal): Promise<void> {
+    const { ports, graph, loop } = this.#options
+    try {
+      await ports.redis.wait(keysOf(graph.workflow.id).bell(loop.id), ms, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      if (!isTransient(error)) throw error
+      // a wake-up key that can't be watched costs latency, never an item
+      await ports.clock.sleep(Math.min(ms, limits.producerPauseMs), signal).catch(() => undefined)
+    }
+  }
+
+  /** Ends the loop if nothing can come any more. True when it has ended, by whomever. */
+  async #complete(): Promise<boolean> {
+    const { completion, emit, graph, run, ports } = this.#options
+    const answer = await this.#store.complete(completion)
+    if (answer === 'waiting') return false
+    if (answer === 'ended') return true
+    // the replica that ends a cycle speaks for all its loops
+    for (const loop of completion.cycle) {
+      emit({ type: 'loop_completed', time: ports.clock.now(), workflow_id: graph.workflow.id, run: run.id, loop })
+    }
+    return true
+  }
+
+  async #release(): Promise<ServeResult> {
+    await this.#store.release('return')
+    return 'drained'
+  }
+
+  /** The iteration was aborted: its claim is kept for whoever comes next, and nobody is charged for it. */
+  async #abandon(): Promise<ServeResult> {
+    await this.#store.release('keep').catch(() => undefined)
+    return 'drained'
+  }
+
+  // --- state
+
+  async #readCommitted(): Promise<void> {
+    const { ports, graph, loop } = this.#options
+    const stateful = loop.nodes.filter(node => node.class.stateful).map(node => node.id)
+    this.#scope.state = await readState(ports.redis, graph.workflow.id, stateful)
+    await this.#refreshRuntime(undefined)
+  }
+
+  async #refreshRuntime(version: string | undefined): Promise<void> {
+    if (version !== undefined && version === this.#runtimeVersion) return
+    const snapshot = await readRuntime(this.#options.ports.redis, this.#options.graph.workflow.id)
+    this.#runtimeVersion = snapshot.version
+    this.#scope.runtime = snapshot.variables
+  }
+
+  #iteration(key: string): Iteration {
+    const { loop, replica } = this.#options
+    const number = this.#count * loop.replicas + replica + 1
+    return new Iteration(this.#scope, { key, pushPrefix: this.#pushPrefix(), number })
+  }
+
+  #pushPrefix(): string {
+    const { run, loop, replica } = this.#options
+    return `${run.seed.slice(0, 8)}.${loop.id}.${replica}.${this.#count}`
+  }
+
+  #emit(event: LoopEvent): void {
+    const { graph, run, loop, ports, emit } = this.#options
+    const stamp = { time: ports.clock.now(), workflow_id: graph.workflow.id, run: run.id, loop: loop.id }
+    emit({ ...stamp, ...event } as EngineEvent)
+  }
+
+  #warn(code: string, message: string): void {
+    const { graph, run, loop, ports, emit } = this.#options
+    emit({
+      type: 'warning',
+      time: ports.clock.now(),
+      workflow_id: graph.workflow.id,
+      run: run.id,
+      loop: loop.id,
+      code,
+      message,
+    })
+  }
+}
+
+function asFailure(error: unknown): NodeFailure {
+  if (error instanceof NodeFailure) return error
+  throw error
+}
+
+function poison(entry: ClaimedEntry): EngineError {
+  return new EngineError(
+    'POISON',
+    `Cannot process item "${entry.item.id}": the worker died ${entry.charges} times while it was processing it alone`,
+  )
+}

@@ -1,0 +1,273 @@
+/**
+ * One iteration: an item walks the plan. The only place that executes nodes and emits their events.
+ *
+ * I1 every await is on a node, on a port, or on other steps of the walk. I2 nothing leaves before the commit: effects are
+ * collected. I3 the first failure aborts the rest, and the iteration ends only when all its nodes have let go, or the
+ * grace has passed and those that did not are named for replacement.
+ */
+import { assert, EngineError, toErrorRecord } from '../errors.ts'
+import type { FlowNode, Plan, PlanStep } from '../graph/flow-graph.ts'
+import type { JsonObject } from '../json.ts'
+import { limits } from '../limits.ts'
+import { assertJson, type Elements, type NodeOutput, type NodeResult, type Routed } from '../node/node.ts'
+import type { TemplateScope } from '../node/template.ts'
+import { Effects } from './effects.ts'
+import { forEachElement } from './for-each.ts'
+import type { LoopScope } from './loop-scope.ts'
+import { mergeOutputs } from './merge.ts'
+import { RunningContext } from './node-context.ts'
+import { type Decided, Walk } from './walk.ts'
+
+/** A node failed; the iteration ends with this. */
+export class NodeFailure extends Error {
+  readonly node: FlowNode
+  constructor(node: FlowNode, cause: unknown) {
+    super(`Node "${node.id}" failed`, { cause })
+    this.name = 'NodeFailure'
+    this.node = node
+  }
+}
+
+export type IterationId = {
+  /** Names the item for ever: the key of its claim, or run, loop, replica and count. */
+  key: string
+  /** Makes the keys of what it pushes unique. */
+  pushPrefix: string
+  /** From 1 per run and loop. */
+  number: number
+}
+
+export class Iteration {
+  readonly scope: LoopScope
+  readonly key: string
+  readonly number: number
+  readonly effects: Effects
+  /** True from the moment the outside may have noticed this iteration. */
+  touchedOutside = false
+  ended = false
+  readonly #abort = new AbortController()
+  readonly #inFlight = new Map<FlowNode, Promise<unknown>>()
+  readonly #onAbort = new Set<(reason: unknown) => void>()
+
+  constructor(scope: LoopScope, id: IterationId) {
+    this.scope = scope
+    this.key = id.key
+    this.number = id.number
+    this.effects = new Effects({ state: scope.state, runtime: scope.runtime }, id.pushPrefix)
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Asks the producer for an item. A queue reader is given the claimed one. */
+  async produce(producer: FlowNode, input: NodeOutput, announce: 'announced' | 'silent'): Promise<NodeResult> {
+    if (announce === 'announced') this.started(producer)
+    const startedMs = this.scope.ports.clock.monotonic()
+    try {
+      const result = await this.#invoke(producer, input, producer.id)
+      if (announce === 'announced') this.completed(producer, startedMs)
+      return result
+    } catch (error) {
+      throw this.#failed(producer, startedMs, error)
+    }
+  }
+
+  /** Runs the plan for an item. Rejects with NodeFailure, or with the reason of `abort`. */
+  async walk(item: NodeOutput): Promise<void> {
+    await this.#walk(this.scope.loop.plan, item, '')
+  }
+
+  abort(reason: unknown): void {
+    if (this.#abort.signal.aborted) return
+    this.#abort.abort(reason)
+    for (const reject of [...this.#onAbort]) reject(reason)
+  }
+
+  /** Waits until all nodes let go, revokes their contexts, and names those that did not within the grace. */
+  async end(): Promise<FlowNode[]> {
+    if (this.#inFlight.size > 0) {
+      const timer = new AbortController()
+      const grace = this.scope.ports.clock.sleep(limits.abortGraceMs, timer.signal).catch(() => undefined)
+      await Promise.race([Promise.allSettled(this.#inFlight.values()), grace])
+      timer.abort()
+    }
+    this.ended = true
+    return [...this.#inFlight.keys()]
+  }
+
+  started(node: FlowNode): void {
+    this.scope.emit({ type: 'node_started', iteration: this.number, ...named(node) })
+  }
+
+  completed(node: FlowNode, startedMs: number, route?: string): void {
+    const duration = this.#secondsSince(startedMs)
+    const taken = route === undefined ? {} : { route }
+    this.scope.emit({ type: 'node_completed', iteration: this.number, ...named(node), ...taken, duration })
+  }
+
+  // --- the walk
+
+  async #walk(plan: Plan, entry: NodeOutput, path: string): Promise<NodeOutput[]> {
+    const walk = new Walk(plan)
+    const outputs: NodeOutput[] = []
+    const at = (step: number): NodeOutput => (step === -1 ? entry : (outputs[step] as NodeOutput))
+    const inputOf = (index: number): NodeOutput => {
+      const sources = walk.liveInputs(index).map(edge => at(plan.edges[edge]?.from as number))
+      return sources.length === 1
+        ? (sources[0] as NodeOutput)
+        : mergeOutputs(at(plan.steps[index]?.base as number), sources)
+    }
+    const visit = async (index: number): Promise<void> => {
+      const { output, route } = await this.#step(plan.steps[index] as PlanStep, inputOf(index), path)
+      outputs[index] = output
+      await proceed(walk.complete(index, route))
+    }
+    const proceed = async (decided: readonly Decided[]): Promise<void> => {
+      for (const { step, live } of decided) if (!live) this.#skipped((plan.steps[step] as PlanStep).node)
+      const live = decided.filter(each => each.live)
+      if (live.length === 1) await visit((live[0] as Decided).step)
+      else if (live.length > 1) await Promise.all(live.map(each => visit(each.step)))
+    }
+    await proceed(walk.begin())
+    return outputs.filter((_, index) => walk.isEnd(index))
+  }
+
+  async #step(step: PlanStep, input: NodeOutput, path: string): Promise<Routed> {
+    const { node } = step
+    const place = path + node.id
+    const startedMs = this.scope.ports.clock.monotonic()
+    this.started(node)
+    try {
+      const result = await this.#invoke(node, input, place)
+      const { output, route } = await this.#outcome(step, result, place)
+      for (const target of node.targets) this.#push(target, output)
+      this.completed(node, startedMs, node.class.kind === 'conditional' ? route : undefined)
+      return { output, route }
+    } catch (error) {
+      throw this.#failed(node, startedMs, error)
+    }
+  }
+
+  /** What a step puts out and where it goes on; a loop node runs its body here. */
+  async #outcome(step: PlanStep, result: NodeResult, place: string): Promise<Routed> {
+    const { node } = step
+    if (node.class.kind === 'conditional') {
+      const { output, route } = result as Routed
+      if (node.ports.includes(route)) return { output, route }
+      const offered = node.ports.map(port => `"${port}"`).join(', ')
+      throw new EngineError(
+        'ROUTE_UNKNOWN',
+        `Cannot follow route "${route}" of node "${node.id}": it offers ${offered}`,
+      )
+    }
+    if (node.class.kind !== 'loop') return { output: result as NodeOutput, route: 'default' }
+    const runBody = (element: NodeOutput, index: number) =>
+      step.body === undefined ? Promise.resolve([]) : this.#walk(step.body, element, `${place}[${index}]/`)
+    return { output: await forEachElement(node.id, result as Elements, runBody), route: 'default' }
+  }
+
+  #push(queueName: string, output: NodeOutput): void {
+    const { queues, ports } = this.scope
+    const queue = queues.get(queueName)
+    assert(queue !== undefined, () => `The mapper knows queue "${queueName}"`)
+    this.effects.push({ name: queue.name, lengthMax: queue.maxLength }, output, ports.clock.now())
+  }
+
+  // --- one node
+
+  async #invoke(node: FlowNode, input: NodeOutput, path: string): Promise<NodeResult> {
+    this.signal.throwIfAborted()
+    const form = node.form.render(this.#templateScope(input.data), node.id)
+    const context = new RunningContext(this, { nodeId: node.id, path }, form)
+    const result = await this.#bounded(node, this.scope.instances.get(node.id).execute(input, context))
+    checkResult(node, input, result)
+    return result
+  }
+
+  #templateScope(data: JsonObject): TemplateScope {
+    const { graph, loop, run } = this.scope
+    const iteration = { loop: loop.id, iteration: this.number, run: run.id }
+    return { data, workflowenv: graph.workflow.env, runtime: this.effects.variables, iteration }
+  }
+
+  /** Settles with the node's work, or rejects as soon as the iteration is aborted or the node's time is up. */
+  #bounded<T>(node: FlowNode, work: Promise<T>): Promise<T> {
+    const { deadlines } = this.scope
+    this.#inFlight.set(node, work)
+    return new Promise<T>((resolve, reject) => {
+      const limit = node.timeoutMs
+      const timeout = () =>
+        reject(
+          new EngineError(
+            'NODE_TIMEOUT',
+            `Cannot wait longer for node "${node.id}": it ran ${limit / 1000} s, its limit`,
+          ),
+        )
+      const deadline = limit === 0 ? undefined : deadlines.add(limit, timeout)
+      this.#onAbort.add(reject)
+      const settle = () => {
+        this.#inFlight.delete(node)
+        this.#onAbort.delete(reject)
+        if (deadline !== undefined) deadlines.remove(deadline)
+      }
+      work.then(
+        value => {
+          settle()
+          resolve(value)
+        },
+        error => {
+          settle()
+          reject(error)
+        },
+      )
+    })
+  }
+
+  #failed(node: FlowNode, startedMs: number, error: unknown): unknown {
+    // a failure of a body node, or of an abort that came from elsewhere, was told where it happened
+    if (error instanceof NodeFailure || (this.signal.aborted && error === this.signal.reason)) return error
+    const duration = this.#secondsSince(startedMs)
+    this.scope.emit({
+      type: 'node_failed',
+      iteration: this.number,
+      ...named(node),
+      error: toErrorRecord(error),
+      duration,
+    })
+    return new NodeFailure(node, error)
+  }
+
+  #skipped(node: FlowNode): void {
+    this.scope.emit({ type: 'node_skipped', iteration: this.number, ...named(node) })
+  }
+
+  #secondsSince(startedMs: number): number {
+    return (this.scope.ports.clock.monotonic() - startedMs) / 1000
+  }
+}
+
+function named(node: FlowNode): { node_id: string; node_type: string } {
+  return { node_id: node.id, node_type: node.class.identifier }
+}
+
+/** Checks only what the node added: what it received was checked when it was put out. */
+function checkResult(node: FlowNode, input: NodeOutput, result: NodeResult): void {
+  if (node.class.kind === 'producer' && !isOutput(result)) return
+  const output = isOutput(result) ? result : (result as Routed | Elements | undefined)?.output
+  if (!isOutput(output)) {
+    throw new EngineError(
+      'OUTPUT_NOT_JSON',
+      `Cannot use the output of node "${node.id}": it is not { id, data, metadata }`,
+    )
+  }
+  for (const [key, value] of Object.entries(output.data)) {
+    if (input.data[key] !== value) assertJson({ [key]: value }, node.id)
+  }
+}
+
+function isOutput(value: unknown): value is NodeOutput {
+  if (typeof value !== 'object' || value === null) return false
+  const { id, data, metadata } = value as Partial<NodeOutput>
+  return typeof id === 'string' && typeof data === 'object' && data !== null && typeof metadata === 'object'
+}

@@ -1,0 +1,147 @@
+/**
+ * A node's view of the world during one iteration: ports narrowed to what a node may use, draws and ids that repeat when
+ * the item is processed again, and a guard that ends all of it with the iteration.
+ *
+ * C1 after the iteration every member throws ITERATION_ENDED. C2 draws, ids and idempotency keys depend on the item's key
+ * and the node's place alone, never on time or attempt.
+ */
+import { EngineError } from '../errors.ts'
+import { hashText, hashUnit } from '../hash.ts'
+import type { Json, JsonObject } from '../json.ts'
+import { limits } from '../limits.ts'
+import type { HttpCall, NodeContext, RuntimeVariables } from '../node/context.ts'
+import { assertJson } from '../node/node.ts'
+import type { LogLevel } from '../ports.ts'
+import type { Iteration } from './iteration.ts'
+
+/** Where a node runs: its id, and inside for-each bodies also the elements it runs for. */
+export type NodePlace = { nodeId: string; path: string }
+
+export class RunningContext implements NodeContext {
+  readonly form: JsonObject
+  readonly #iteration: Iteration
+  readonly #place: NodePlace
+  #draws = 0
+  #ids = 0
+  #delays = 0
+
+  constructor(iteration: Iteration, place: NodePlace, form: JsonObject) {
+    this.form = form
+    this.#iteration = iteration
+    this.#place = place
+  }
+
+  get workflow() {
+    const { graph, run } = this.#open().scope
+    return { id: graph.workflow.id, run: run.id, env: graph.workflow.env }
+  }
+
+  get iteration() {
+    const { scope, number } = this.#open()
+    return { loop: scope.loop.id, iteration: number, run: scope.run.id }
+  }
+
+  get signal(): AbortSignal {
+    return this.#iteration.signal
+  }
+
+  get idempotencyKey(): string {
+    return hashText(`${this.#iteration.scope.graph.workflow.id}|${this.#drawKey('effect')}`)
+  }
+
+  get clock() {
+    return {
+      now: () => this.#open().scope.ports.clock.now(),
+      sleep: (ms: number) => sleepLong(this.#open(), ms),
+    }
+  }
+
+  get random() {
+    return { next: () => hashUnit(`${this.#open() && this.#drawKey('random')}|${this.#draws++}`) }
+  }
+
+  get ids() {
+    return { next: () => hashText(`${this.#open() && this.#drawKey('id')}|${this.#ids++}`) }
+  }
+
+  get http() {
+    return {
+      request: ({ headers = {}, timeoutMs = limits.nodeTimeoutMs, ...call }: HttpCall) => {
+        const { scope, signal } = this.#touchOutside()
+        return scope.ports.http.request({ ...call, headers, timeoutMs, signal })
+      },
+    }
+  }
+
+  get files() {
+    return {
+      read: (path: string, offset: number, bytesMax: number) =>
+        this.#open().scope.ports.files.read(path, offset, bytesMax),
+      write: (path: string, content: string, mode: 'w' | 'a') =>
+        this.#touchOutside().scope.ports.files.write(path, content, mode),
+    }
+  }
+
+  get state() {
+    const node = this.#place.nodeId
+    return {
+      get: () => this.#open().effects.getState(node),
+      set: (value: Json) => {
+        assertJson(value, node)
+        this.#open().effects.setState(node, value)
+      },
+    }
+  }
+
+  get runtime(): RuntimeVariables {
+    return this.#open().effects.variables
+  }
+
+  get log() {
+    const write =
+      (level: LogLevel) =>
+      (message: string, fields: JsonObject = {}) => {
+        const { scope, number } = this.#open()
+        const where = { workflow: scope.graph.workflow.id, run: scope.run.id, loop: scope.loop.id, iteration: number }
+        scope.ports.log.write(level, message, { ...where, node: this.#place.nodeId, ...fields })
+      }
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  }
+
+  async delay(ms: number): Promise<void> {
+    const iteration = this.#open()
+    const { clock } = iteration.scope.ports
+    const field = `${iteration.key}\t${this.#place.path}\t${this.#delays++}`
+    iteration.effects.delays.push(field)
+    const wakeAt = await iteration.scope.delayUntil(field, clock.now() + Math.max(0, ms))
+    await sleepLong(iteration, wakeAt - clock.now())
+  }
+
+  #drawKey(kind: string): string {
+    return `${this.#iteration.key}|${this.#place.path}|${kind}`
+  }
+
+  #open(): Iteration {
+    if (this.#iteration.ended) {
+      const node = this.#place.nodeId
+      throw new EngineError(
+        'ITERATION_ENDED',
+        `Cannot use the context of node "${node}": its iteration has ended; await all work in execute`,
+      )
+    }
+    return this.#iteration
+  }
+
+  #touchOutside(): Iteration {
+    const iteration = this.#open()
+    iteration.touchedOutside = true
+    return iteration
+  }
+}
+
+/** Sleeps by the clock, in slices that a host timer can hold. */
+async function sleepLong({ scope, signal }: Iteration, ms: number): Promise<void> {
+  for (let rest = ms; rest > 0; rest -= limits.timerMsMax) {
+    await scope.ports.clock.sleep(Math.min(rest, limits.timerMsMax), signal)
+  }
+}

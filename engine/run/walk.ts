@@ -1,0 +1,63 @@
+/**
+ * Decides what runs next from a plan: dead-path elimination (1.3), and nothing else. Pure bookkeeping: no time, no I/O, no
+ * node is touched here, so that runners, reference and replay can't disagree about it.
+ *
+ * W1 a step is decided once, when all its incoming edges are. W2 it runs if at least one is live, else it is skipped and
+ * its outgoing edges are dead.
+ */
+import { assert } from '../errors.ts'
+import type { Plan } from '../graph/flow-graph.ts'
+
+export type Decided = { step: number; live: boolean }
+
+export class Walk {
+  readonly #plan: Plan
+  readonly #live: (boolean | undefined)[]
+  readonly #open: number[]
+
+  constructor(plan: Plan) {
+    this.#plan = plan
+    this.#live = plan.edges.map(() => undefined)
+    this.#open = plan.steps.map(step => step.incoming.length)
+  }
+
+  /** The scope begins: all edges out of the entry are live. What is decided by that, in order. */
+  begin(): Decided[] {
+    const decided: Decided[] = []
+    for (const edge of this.#plan.entry) this.#settle(edge, true, decided)
+    return decided
+  }
+
+  /** A step completed and chose `route`: its edges of that port live, the others die. What is decided by that, in order. */
+  complete(step: number, route: string): Decided[] {
+    const decided: Decided[] = []
+    for (const edge of this.#outgoing(step)) this.#settle(edge, this.#plan.edges[edge]?.port === route, decided)
+    return decided
+  }
+
+  /** The live edges into a decided step, in edge order. */
+  liveInputs(step: number): number[] {
+    return (this.#plan.steps[step]?.incoming ?? []).filter(edge => this.#live[edge] === true)
+  }
+
+  /** Whether nothing goes on from a completed step: its output is an end of the scope. */
+  isEnd(step: number): boolean {
+    return this.#outgoing(step).every(edge => this.#live[edge] === false)
+  }
+
+  #outgoing(step: number): readonly number[] {
+    return this.#plan.steps[step]?.outgoing ?? []
+  }
+
+  #settle(edge: number, live: boolean, decided: Decided[]): void {
+    assert(this.#live[edge] === undefined, () => `Edge ${edge} is settled once`)
+    this.#live[edge] = live
+    const to = this.#plan.edges[edge]?.to as number
+    const open = (this.#open[to] as number) - 1
+    this.#open[to] = open
+    if (open > 0) return
+    const runs = this.liveInputs(to).length > 0
+    decided.push({ step: to, live: runs })
+    if (!runs) for (const next of this.#outgoing(to)) this.#settle(next, false, decided)
+  }
+}

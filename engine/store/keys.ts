@@ -1,0 +1,46 @@
+/**
+ * The names of all Redis keys: one hash tag per workflow, so that every operation stays in one slot. Scripts get the
+ * prefix and build the rest with the same short names (see scripts/prelude.ts); nothing outside `store/` names a key.
+ *
+ * meta HASH      schema, hash, run, run_no, seed, status, started_at, finished_at, nodes
+ * desired HASH   what the workflow ('') and each loop shall be doing, as anybody may ask for
+ * queues SET     names of queues that were ever declared or pushed to;  q:NAME LIST of entries
+ * bells HASH     queue → loops that read it, by line;  bell:LOOP LIST, the wake-up key;  full:NAME SET of loops that wait for space
+ * replicas SET   LOOP:N;  r:LOOP:N HASH (holder, lease, seq, counters);  c:LOOP:N LIST of claims, "QUEUE\nENTRY"
+ * state, runtime, ended, delays HASH;  dl HASH and dlo LIST: dead letters and their order
+ * pushed HASH, pushedo LIST: tokens of the latest pushes from outside
+ */
+export const schemaVersion = 1
+
+export function workflowPrefix(workflowId: string): string {
+  return `oe:{${encodeURIComponent(workflowId)}}:`
+}
+
+export function keysOf(workflowId: string) {
+  const prefix = workflowPrefix(workflowId)
+  return {
+    prefix,
+    meta: `${prefix}meta`,
+    desired: `${prefix}desired`,
+    queues: `${prefix}queues`,
+    replicas: `${prefix}replicas`,
+    state: `${prefix}state`,
+    runtime: `${prefix}runtime`,
+    ended: `${prefix}ended`,
+    deadLetters: `${prefix}dl`,
+    deadLetterOrder: `${prefix}dlo`,
+    queue: (name: string) => `${prefix}q:${name}`,
+    bell: (loop: string) => `${prefix}bell:${loop}`,
+    replica: (name: string) => `${prefix}r:${name}`,
+    claims: (name: string) => `${prefix}c:${name}`,
+  }
+}
+
+/** The queue that a loop's requeued dead letters go to when they came from no queue; the loop serves it first. */
+export function requeueQueue(loop: string): string {
+  return `requeue_${loop}`
+}
+
+export function replicaName(loop: string, replica: number): string {
+  return `${loop}:${replica}`
+}

@@ -1,0 +1,199 @@
+/**
+ * One replica of a loop, as its holder sees it: claims, commits, delays, completion, each one call of a script.
+ *
+ * R1 calls go one after another: each expects the seq that the one before left.
+ * R2 a call whose reply is lost is sent again with the same token until Redis answers or the signal aborts.
+ * R3 `fenced` and `diverged` are thrown once and for all: a store that was told so answers nothing else afterwards.
+ */
+import { assert, EngineError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Clock, Redis, Script } from '../ports.ts'
+import { type ClaimedEntry, decodeClaim } from './entry.ts'
+import { replicaName, workflowPrefix } from './keys.ts'
+import { retryTransient } from './retry.ts'
+import { claim } from './scripts/claim.ts'
+import { commit } from './scripts/commit.ts'
+import { complete } from './scripts/complete.ts'
+import { delay } from './scripts/delay.ts'
+import { release } from './scripts/leases.ts'
+import { listArg } from './scripts/prelude.ts'
+
+export type ReplicaId = { workflow: string; loop: string; replica: number }
+
+/** What one iteration changes, all of it or nothing. `undefined` deletes. Values and entries are already encoded. */
+export type IterationCommit = {
+  /** The key of the claim it processed; undefined when the producer made the item itself. */
+  claimKey: string | undefined
+  pushes: readonly { queue: string; lengthMax: number; entry: string }[]
+  state: ReadonlyMap<string, string | undefined>
+  runtime: ReadonlyMap<string, string | undefined>
+  delays: readonly string[]
+  /** `state`: no iteration, only what a producer notes about its schedule; it is not counted. */
+  outcome: 'ok' | 'failed' | 'state'
+  deadLetter?: { id: string; record: string }
+}
+
+export type CommitAnswer = {
+  applied: number
+  /** The queue that had no room for the next iteration. */
+  full: string | undefined
+  /** Dead letters that came back to this loop and are to be served first. */
+  requeued: number
+  /** Dead letters dropped because there were more than `settings.dead_letters.max`. */
+  dropped: number
+  runtimeVersion: string
+}
+
+export type ClaimAnswer = { entries: ClaimedEntry[]; runtimeVersion: string }
+
+/** What must be empty or ended before a loop can end; the same for all replicas of a cycle. */
+export type CompletionTest = {
+  run: string
+  loopCount: number
+  cycle: readonly string[]
+  queues: readonly string[]
+  replicas: readonly string[]
+  upstream: readonly string[]
+  wake: readonly string[]
+}
+
+export class ReplicaStore {
+  readonly id: ReplicaId
+  readonly holder: string
+  readonly #redis: Redis
+  readonly #clock: Clock
+  readonly #signal: AbortSignal
+  #seq: number
+  #calls = 0
+  #last: Promise<unknown> = Promise.resolve()
+  #stopped: EngineError | undefined
+
+  constructor(
+    id: ReplicaId,
+    lease: { holder: string; seq: number },
+    ports: { redis: Redis; clock: Clock; signal: AbortSignal },
+  ) {
+    this.id = id
+    this.holder = lease.holder
+    this.#seq = lease.seq
+    this.#redis = ports.redis
+    this.#clock = ports.clock
+    this.#signal = ports.signal
+  }
+
+  /** Up to `most` items, those requeued first, then the queues in turn from `first` on. Empty when there is nothing. */
+  async claim(
+    most: number,
+    options: { first: number; sources: readonly { queue: string; lengthMax: number }[]; chain: 'chain' | 'alone' },
+  ): Promise<ClaimAnswer> {
+    const pairs = options.sources.flatMap(source => [source.queue, String(source.lengthMax)])
+    const answer = await this.#call(claim, [String(most), String(options.first), options.chain, ...listArg(pairs)])
+    if (answer === 'empty') return { entries: [], runtimeVersion: '' }
+    assert(Array.isArray(answer), () => `A claim answers with a list, not "${answer}"`)
+    const [head, ...claims] = answer as string[]
+    return { entries: claims.map(decodeClaim), runtimeVersion: (head as string).split('\n')[2] ?? '0' }
+  }
+
+  async commit(iterations: readonly IterationCommit[], deadLettersMax: number): Promise<CommitAnswer> {
+    const args = [String(deadLettersMax), String(iterations.length), ...iterations.flatMap(encodeIteration)]
+    const [word, applied, requeued, dropped, runtimeVersion, full] = (await this.#line(commit, args)).split('\n')
+    assert(word === 'ok' || word === 'full', () => `A commit answers ok or full, not "${word}"`)
+    return {
+      applied: Number(applied),
+      full: full === '' ? undefined : full,
+      requeued: Number(requeued),
+      dropped: Number(dropped),
+      runtimeVersion: runtimeVersion as string,
+    }
+  }
+
+  /** Stores a wake-up time (epoch milliseconds) unless the field has one already; the stored one. */
+  async delayUntil(field: string, wakeAt: number): Promise<number> {
+    const [, stored] = (await this.#line(delay, [field, String(wakeAt)])).split('\n')
+    return Number(stored)
+  }
+
+  /** Ends the loop if nothing can come any more. `workflow`: it was the last loop of all. */
+  async complete(test: CompletionTest): Promise<'completed' | 'workflow' | 'ended' | 'waiting'> {
+    const lists = [test.cycle, test.queues, test.replicas, test.upstream, test.wake]
+    const args = [test.run, String(this.#clock.now()), String(test.loopCount), ...lists.flatMap(listArg)]
+    return (await this.#line(complete, args)) as 'completed' | 'workflow' | 'ended' | 'waiting'
+  }
+
+  /** Gives the lease back; claims return to their queues, or are kept for whoever holds the replica next. */
+  async release(claims: 'return' | 'keep'): Promise<void> {
+    await this.#line(release, [claims])
+  }
+
+  /** The supervisor learned that another holder has the replica: every later call is refused without asking Redis. */
+  fence(): void {
+    this.#stopped ??= this.#refusal('fenced')
+  }
+
+  async #line(script: Script, args: readonly string[]): Promise<string> {
+    const answer = await this.#call(script, args)
+    assert(typeof answer === 'string', () => `Script "${script.name}" answers with a line`)
+    return answer
+  }
+
+  #call(script: Script, args: readonly string[]): Promise<unknown> {
+    const turn = this.#last.then(() => this.#send(script, args))
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #send(script: Script, args: readonly string[]): Promise<unknown> {
+    if (this.#stopped !== undefined) throw this.#stopped
+    const token = `${this.holder}:${++this.#calls}`
+    const { workflow, loop, replica } = this.id
+    const fixed = [loop, String(replica), this.holder, token, String(this.#seq)]
+    const reply = await retryTransient(
+      { clock: this.#clock, signal: this.#signal, pauseMsMax: limits.wakeWaitMs },
+      () => this.#redis.call(script, [workflowPrefix(workflow)], [...fixed, ...args]),
+    )
+    return this.#advance(reply)
+  }
+
+  #advance(reply: unknown): unknown {
+    const line = Array.isArray(reply) ? (reply[0] as string) : (reply as string)
+    if (line === 'fenced' || line === 'diverged' || line === 'lost') {
+      this.#stopped = this.#refusal(line)
+      throw this.#stopped
+    }
+    // these answers changed nothing, so the seq stays where it is
+    const idle = line === 'empty' || line === 'waiting' || line === 'ended' || line.startsWith('full\n0\n')
+    if (!idle) this.#seq += 1
+    return typeof reply === 'string' && line.startsWith('again\n') ? line.slice('again\n'.length) : reply
+  }
+
+  #refusal(word: string): EngineError {
+    const name = replicaName(this.id.loop, this.id.replica)
+    if (word === 'fenced') {
+      return new EngineError(
+        'FENCED',
+        `Cannot go on with replica "${name}" of workflow "${this.id.workflow}": another holder has taken it over`,
+      )
+    }
+    return new EngineError(
+      'DIVERGED',
+      `Cannot go on with replica "${name}" of workflow "${this.id.workflow}": Redis is not where this replica left it (${word}); it starts again from what Redis says`,
+    )
+  }
+}
+
+function encodeIteration(iteration: IterationCommit): string[] {
+  return [
+    iteration.claimKey ?? '',
+    ...listArg(iteration.pushes.flatMap(push => [push.queue, String(push.lengthMax), push.entry])),
+    ...listArg(encodeChanges(iteration.state)),
+    ...listArg(encodeChanges(iteration.runtime)),
+    ...listArg(iteration.delays),
+    iteration.outcome,
+    iteration.deadLetter?.id ?? '',
+    iteration.deadLetter?.record ?? '',
+  ]
+}
+
+function encodeChanges(changes: ReadonlyMap<string, string | undefined>): string[] {
+  return [...changes].flatMap(([field, value]) => [field, value ?? ''])
+}

@@ -1,0 +1,243 @@
+/**
+ * A run of a workflow in Redis: beginning and resuming it, leasing its replicas, reading what it left. What changes while
+ * a loop runs is in replica-store.ts.
+ */
+import { assert, EngineError } from '../errors.ts'
+import type { FlowGraph } from '../graph/flow-graph.ts'
+import type { Json } from '../json.ts'
+import type { HolderIdentity, Redis } from '../ports.ts'
+import { keysOf, replicaName, requeueQueue, schemaVersion, workflowPrefix } from './keys.ts'
+import { acquire, renew } from './scripts/leases.ts'
+import { listArg } from './scripts/prelude.ts'
+import { startRun } from './scripts/start-run.ts'
+
+export type StartMode = 'resume' | 'fresh' | 'adopt'
+export type StartedRun = { run: string; seed: string; how: 'new' | 'resumed' | 'adopted'; orphanedQueues: string[] }
+
+/** Begins a run, or resumes the unfinished one. Errors: WORKFLOW_CHANGED, WORKFLOW_RUNNING, SCHEMA_TOO_NEW. */
+export async function beginRun(
+  redis: Redis,
+  graph: FlowGraph,
+  options: { mode: StartMode; nonce: string; now: number },
+): Promise<StartedRun> {
+  const keys = keysOf(graph.workflow.id)
+  for (;;) {
+    const meta = await redis.hgetall(keys.meta)
+    const before = parseNodes(meta.nodes)
+    const dropped = Object.keys(before).filter(id => graph.nodes.get(id)?.class.identifier !== before[id])
+    const answer = (await redis.call(
+      startRun,
+      [keys.prefix],
+      [
+        options.mode,
+        graph.hash,
+        options.nonce,
+        options.nonce,
+        String(options.now),
+        String(schemaVersion),
+        JSON.stringify(nodeTypes(graph)),
+        meta.hash ?? '',
+        ...listArg(dropped),
+        ...listArg(replicasOf(graph)),
+        ...listArg(declaredQueues(graph)),
+      ],
+    )) as string
+    const [word, run = '', seed = ''] = answer.split('\n')
+    if (word === 'retry') continue
+    if (word !== 'new' && word !== 'resumed' && word !== 'adopted')
+      throw refusal(graph.workflow.id, word as string, run)
+    return { run, seed, how: word, orphanedQueues: word === 'adopted' ? await orphans(redis, graph) : [] }
+  }
+}
+
+function refusal(workflow: string, word: string, detail: string): EngineError {
+  const start = `Cannot start workflow "${workflow}"`
+  if (word === 'changed') {
+    const hint = 'finish it with the old definition, adopt it (--adopt) or discard it (--fresh)'
+    return new EngineError(
+      'WORKFLOW_CHANGED',
+      `${start}: its unfinished run "${detail}" belongs to another definition; ${hint}`,
+    )
+  }
+  if (word === 'running') {
+    return new EngineError(
+      'WORKFLOW_RUNNING',
+      `${start}: replica "${detail}" is leased by a running process; stop that first`,
+    )
+  }
+  assert(word === 'too-new', () => `start-run answers one of its words, not "${word}"`)
+  const versions = `schema ${detail}, this version knows ${schemaVersion}`
+  return new EngineError(
+    'SCHEMA_TOO_NEW',
+    `${start}: its keys were written by a newer version (${versions}); upgrade theoneeye`,
+  )
+}
+
+function nodeTypes(graph: FlowGraph): Record<string, string> {
+  return Object.fromEntries([...graph.nodes].map(([id, node]) => [id, node.class.identifier]))
+}
+
+function parseNodes(text: string | undefined): Record<string, string> {
+  return text === undefined ? {} : (JSON.parse(text) as Record<string, string>)
+}
+
+export function replicasOf(graph: FlowGraph): string[] {
+  return graph.loops.flatMap(loop => Array.from({ length: loop.replicas }, (_, n) => replicaName(loop.id, n)))
+}
+
+/** Queue names with the loops to wake when something is pushed, as start-run wants them. */
+function declaredQueues(graph: FlowGraph): string[] {
+  const readers = new Map<string, string[]>(graph.queues.map(queue => [queue.name, []]))
+  for (const loop of graph.loops) {
+    readers.set(requeueQueue(loop.id), [loop.id])
+    for (const source of loop.sources) readers.set(source, [...(readers.get(source) ?? []), loop.id])
+  }
+  return [...readers].flatMap(([queue, loops]) => [queue, loops.join('\n')])
+}
+
+/** Queues that hold items and that this definition neither reads nor writes. */
+async function orphans(redis: Redis, graph: FlowGraph): Promise<string[]> {
+  const keys = keysOf(graph.workflow.id)
+  const declared = new Set(declaredQueues(graph).filter((_, i) => i % 2 === 0))
+  const orphaned: string[] = []
+  for (const queue of (await redis.smembers(keys.queues)).sort()) {
+    if (!declared.has(queue) && (await redis.llen(keys.queue(queue))) > 0) orphaned.push(queue)
+  }
+  return orphaned
+}
+
+export type AcquireAnswer =
+  | { kind: 'acquired'; seq: number; iterations: number; returned: number }
+  | { kind: 'held'; holder: string; identity: HolderIdentity; leftMs: number }
+  | { kind: 'ended' }
+  | { kind: 'changed' }
+
+export type LeaseRequest = {
+  workflow: string
+  loop: string
+  replica: number
+  holder: string
+  token: string
+  leaseMs: number
+  identity: HolderIdentity
+  /** A holder that is certainly dead: replaced at once. */
+  gone: string
+  /** Whether what it held may be to blame for its death (1.6). */
+  blame: 'blame' | 'spare'
+  hash: string
+  run: string
+}
+
+export async function acquireReplica(redis: Redis, request: LeaseRequest): Promise<AcquireAnswer> {
+  const { identity } = request
+  const answer = (await redis.call(
+    acquire,
+    [workflowPrefix(request.workflow)],
+    [
+      request.loop,
+      String(request.replica),
+      request.holder,
+      request.token,
+      String(request.leaseMs),
+      identity.boot,
+      String(identity.pid),
+      identity.start,
+      request.gone,
+      request.blame,
+      request.hash,
+      request.run,
+    ],
+  )) as string
+  const [word, ...rest] = answer.split('\n')
+  if (word === 'acquired')
+    return { kind: word, seq: Number(rest[0]), iterations: Number(rest[1]), returned: Number(rest[2]) }
+  if (word === 'ended' || word === 'changed') return { kind: word }
+  const [holder = '', boot = '', pid = '', start = '', left] = rest
+  assert(word === 'held', () => `acquire answers one of its words, not "${word}"`)
+  return { kind: 'held', holder, identity: { boot, pid: Number(pid), start }, leftMs: Number(left) }
+}
+
+export type RenewAnswer = { held: boolean[]; loopWishes: string[]; workflowWish: string }
+
+/** Renews leases; tells which are still held, and what workflow and loops shall be doing. */
+export async function renewLeases(
+  redis: Redis,
+  workflow: string,
+  leaseMs: number,
+  leases: readonly { name: string; holder: string }[],
+): Promise<RenewAnswer> {
+  const args = [String(leaseMs), ...listArg(leases.flatMap(lease => [lease.name, lease.holder]))]
+  const lines = ((await redis.call(renew, [workflowPrefix(workflow)], args)) as string).split('\n')
+  const workflowWish = lines.pop() ?? ''
+  return { held: lines.map(line => line.startsWith('1')), loopWishes: lines.map(line => line.slice(1)), workflowWish }
+}
+
+/** The committed state of the given nodes. */
+export async function readState(redis: Redis, workflow: string, nodes: readonly string[]): Promise<Map<string, Json>> {
+  const state = new Map<string, Json>()
+  for (const node of nodes) {
+    const text = await redis.hget(keysOf(workflow).state, node)
+    if (text !== null) state.set(node, JSON.parse(text) as Json)
+  }
+  return state
+}
+
+export type RuntimeSnapshot = { version: string; variables: Map<string, Json> }
+
+/** The committed runtime variables, with the version that commits count up. */
+export async function readRuntime(redis: Redis, workflow: string): Promise<RuntimeSnapshot> {
+  const keys = keysOf(workflow)
+  // version first: variables read later are at least that new, and a newer version is noticed at the next commit
+  const version = (await redis.hget(keys.meta, 'runtime_version')) ?? '0'
+  if (version === '0') return { version, variables: new Map() }
+  const fields = Object.entries(await redis.hgetall(keys.runtime)).sort(([a], [b]) => (a < b ? -1 : 1))
+  return { version, variables: new Map(fields.map(([key, text]) => [key, JSON.parse(text) as Json])) }
+}
+
+export async function runtimeVersion(redis: Redis, workflow: string): Promise<string> {
+  return (await redis.hget(keysOf(workflow).meta, 'runtime_version')) ?? '0'
+}
+
+export type LoopSummary = {
+  iterations: number
+  failed: number
+  dead_letters: number
+  items_in: number
+  items_out: number
+}
+export type RunSummary = {
+  workflow_id: string
+  run: string
+  status: 'running' | 'completed'
+  /** epoch milliseconds */
+  started_at: number
+  finished_at: number | undefined
+  loops: Record<string, LoopSummary>
+}
+
+/** What the whole run did so far, counted in Redis: over all replicas, processes and restarts. */
+export async function readSummary(redis: Redis, graph: FlowGraph): Promise<RunSummary> {
+  const keys = keysOf(graph.workflow.id)
+  const meta = await redis.hgetall(keys.meta)
+  const loops: Record<string, LoopSummary> = {}
+  for (const loop of graph.loops) {
+    const total: LoopSummary = { iterations: 0, failed: 0, dead_letters: 0, items_in: 0, items_out: 0 }
+    for (let n = 0; n < loop.replicas; n++) {
+      const fields = await redis.hgetall(keys.replica(replicaName(loop.id, n)))
+      total.iterations += Number(fields.iterations ?? 0)
+      total.failed += Number(fields.failed ?? 0)
+      total.dead_letters += Number(fields.dead_letters ?? 0)
+      total.items_in += Number(fields.claimed ?? 0)
+      total.items_out += Number(fields.pushed ?? 0)
+    }
+    loops[loop.id] = total
+  }
+  return {
+    workflow_id: graph.workflow.id,
+    run: meta.run ?? '',
+    status: meta.status === 'completed' ? 'completed' : 'running',
+    started_at: Number(meta.started_at ?? 0),
+    finished_at: meta.finished_at === undefined ? undefined : Number(meta.finished_at),
+    loops,
+  }
+}

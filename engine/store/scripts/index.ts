@@ -1,0 +1,25 @@
+/** All atomic operations, for whoever must know them by name: the journal, the contract suite, the mutants. */
+import type { Script } from '../../ports.ts'
+import { claim } from './claim.ts'
+import { commit } from './commit.ts'
+import { complete } from './complete.ts'
+import { delay } from './delay.ts'
+import { acquire, release, renew } from './leases.ts'
+import { desire, purgeDeadLetters, purgeQueue, push, requeue } from './operator.ts'
+import { startRun } from './start-run.ts'
+
+export const allScripts: readonly Script[] = [
+  startRun,
+  acquire,
+  renew,
+  release,
+  claim,
+  commit,
+  complete,
+  delay,
+  push,
+  requeue,
+  purgeDeadLetters,
+  purgeQueue,
+  desire,
+]

@@ -1,0 +1,148 @@
+/**
+ * Who runs a replica of a loop. A lease is a time on the server's own clock, which only ever permits take-over; whether a
+ * commit counts is decided by the holder's nonce and the seq alone.
+ *
+ * acquire: loop, replica, holder, token, lease ms, boot, pid, start, a holder known to be gone (or ''), blame|spare, hash, run
+ *   → `acquired\nSEQ\nITERATIONS\nRETURNED`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `ended`, `changed`
+ * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what loop shall be doing; last line: the workflow's
+ * release: loop, replica, holder, token, seq, what happens to claims (return|keep) → `released\nRETURNED`
+ */
+import type { Script } from '../../ports.ts'
+import { Args, advance, fence, preludeLua, requireReturnable, requireType, returnClaims, ring } from './prelude.ts'
+
+const acquireLua = `${preludeLua}
+local loop, replica, holder, token, leaseMs = arg(), arg(), arg(), arg(), int()
+local boot, pid, start, gone, blame, hash, run = arg(), arg(), arg(), arg(), arg(), arg(), arg()
+local name = loop .. ':' .. replica
+local r = P .. 'r:' .. name
+if not is(r, 'hash') or not is(P .. 'ended', 'hash') or not is(P .. 'meta', 'hash') or not claimsReturnable(name) then return wrongType end
+if redis.call('HGET', r, 'last_token') == token then return redis.call('HGET', r, 'last_answer') end
+if redis.call('HGET', P .. 'meta', 'hash') ~= hash or redis.call('HGET', P .. 'meta', 'run') ~= run then return 'changed' end
+if redis.call('HGET', P .. 'ended', loop) == run then return 'ended' end
+local current = redis.call('HGET', r, 'holder') or ''
+local left = tonumber(redis.call('HGET', r, 'lease_until') or '0') - timeMs()
+if current ~= '' and current ~= holder and current ~= gone and left > 0 then
+  local who = redis.call('HMGET', r, 'boot', 'pid', 'start')
+  return 'held\\n' .. current .. '\\n' .. who[1] .. '\\n' .. who[2] .. '\\n' .. who[3] .. '\\n' .. text(left)
+end
+local mark = 'none'
+if current ~= '' and current == gone and blame == 'blame' then
+  mark = 'suspect'
+  if redis.call('HGET', r, 'alone') == '1' then mark = 'charge' end
+end
+local returned = returnClaims(name, mark)
+local seq = tonumber(redis.call('HGET', r, 'seq') or '0') + 1
+local answer = 'acquired\\n' .. text(seq) .. '\\n' .. (redis.call('HGET', r, 'iterations') or '0') .. '\\n' .. text(returned)
+redis.call('HSET', r, 'holder', holder, 'boot', boot, 'pid', pid, 'start', start, 'lease_until', text(timeMs() + leaseMs),
+  'alone', '0', 'seq', text(seq), 'last_token', token, 'last_answer', answer)
+return answer
+`
+
+export const acquire: Script = {
+  name: 'acquire',
+  lua: acquireLua,
+  run(db, [p = ''], args) {
+    const a = new Args(args)
+    const [loop, replica, holder, token, leaseMs] = [a.next(), a.next(), a.next(), a.next(), a.int()]
+    const [boot, pid, start, gone] = [a.next(), a.next(), a.next(), a.next()]
+    const [blame, hash, run] = [a.next(), a.next(), a.next()]
+    const name = `${loop}:${replica}`
+    const r = `${p}r:${name}`
+    for (const key of [r, `${p}ended`, `${p}meta`]) requireType(db, key, 'hash')
+    requireReturnable(db, p, name)
+    if (db.hget(r, 'last_token') === token) return db.hget(r, 'last_answer')
+    if (db.hget(`${p}meta`, 'hash') !== hash || db.hget(`${p}meta`, 'run') !== run) return 'changed'
+    if (db.hget(`${p}ended`, loop) === run) return 'ended'
+    const current = db.hget(r, 'holder') ?? ''
+    const leftMs = Number(db.hget(r, 'lease_until') ?? '0') - db.timeMs()
+    if (current !== '' && current !== holder && current !== gone && leftMs > 0) {
+      return ['held', current, db.hget(r, 'boot'), db.hget(r, 'pid'), db.hget(r, 'start'), leftMs].join('\n')
+    }
+    const dead = current !== '' && current === gone && blame === 'blame'
+    const mark = !dead ? 'none' : db.hget(r, 'alone') === '1' ? 'charge' : 'suspect'
+    const returned = returnClaims(db, p, name, mark)
+    const seq = Number(db.hget(r, 'seq') ?? '0') + 1
+    const answer = ['acquired', seq, db.hget(r, 'iterations') ?? '0', returned].join('\n')
+    const lease = String(db.timeMs() + leaseMs)
+    db.hset(r, 'holder', holder, 'boot', boot, 'pid', pid, 'start', start, 'lease_until', lease)
+    db.hset(r, 'alone', '0', 'seq', String(seq), 'last_token', token, 'last_answer', answer)
+    return answer
+  },
+}
+
+const renewLua = `${preludeLua}
+local leaseMs, leases = int(), list()
+if not is(P .. 'desired', 'hash') then return wrongType end
+for i = 1, #leases, 2 do if not is(P .. 'r:' .. leases[i], 'hash') then return wrongType end end
+local lines = {}
+for i = 1, #leases, 2 do
+  local r = P .. 'r:' .. leases[i]
+  local held = redis.call('HGET', r, 'holder') == leases[i + 1]
+  if held then
+    redis.call('HDEL', r, 'lease_until')
+    redis.call('HSET', r, 'lease_until', text(timeMs() + leaseMs))
+  end
+  local loop = string.match(leases[i], '^(.*):%d+$')
+  lines[#lines + 1] = (held and '1' or '0') .. (redis.call('HGET', P .. 'desired', loop) or '')
+end
+lines[#lines + 1] = redis.call('HGET', P .. 'desired', '') or ''
+return table.concat(lines, '\\n')
+`
+
+export const renew: Script = {
+  name: 'renew',
+  lua: renewLua,
+  run(db, [p = ''], args) {
+    const a = new Args(args)
+    const [leaseMs, leases] = [a.int(), a.list()]
+    requireType(db, `${p}desired`, 'hash')
+    for (let i = 0; i < leases.length; i += 2) requireType(db, `${p}r:${leases[i]}`, 'hash')
+    const lines: string[] = []
+    for (let i = 0; i < leases.length; i += 2) {
+      const name = leases[i] as string
+      const held = db.hget(`${p}r:${name}`, 'holder') === leases[i + 1]
+      // removed first, so that a full Redis does not cost its holders their leases (S2)
+      if (held) {
+        db.hdel(`${p}r:${name}`, 'lease_until')
+        db.hset(`${p}r:${name}`, 'lease_until', String(db.timeMs() + leaseMs))
+      }
+      lines.push(`${held ? 1 : 0}${db.hget(`${p}desired`, name.slice(0, name.lastIndexOf(':'))) ?? ''}`)
+    }
+    return [...lines, db.hget(`${p}desired`, '') ?? ''].join('\n')
+  },
+}
+
+const releaseLua = `${preludeLua}
+local loop, replica, holder, token, seq, claims = arg(), arg(), arg(), arg(), arg(), arg()
+local name = loop .. ':' .. replica
+local r = P .. 'r:' .. name
+if not is(r, 'hash') or not claimsReturnable(name) then return wrongType end
+local stop = fence(r, holder, token, seq)
+if stop then return stop end
+redis.call('HDEL', r, 'lease_until')
+local returned = 0
+if claims == 'return' then returned = returnClaims(name, 'none') end
+redis.call('HSET', r, 'holder', '', 'alone', '0')
+ring(loop)
+return advance(r, token, seq, 'released\\n' .. text(returned))
+`
+
+export const release: Script = {
+  name: 'release',
+  lua: releaseLua,
+  run(db, [p = ''], args) {
+    const a = new Args(args)
+    const [loop, replica, holder, token, seq, claims] = [a.next(), a.next(), a.next(), a.next(), a.next(), a.next()]
+    const name = `${loop}:${replica}`
+    const r = `${p}r:${name}`
+    requireType(db, r, 'hash')
+    requireReturnable(db, p, name)
+    const stop = fence(db, r, { holder, token, seq })
+    if (stop !== undefined) return stop
+    db.hdel(r, 'lease_until')
+    const returned = claims === 'return' ? returnClaims(db, p, name, 'none') : 0
+    db.hset(r, 'holder', '', 'alone', '0')
+    ring(db, p, loop)
+    return advance(db, r, { token, seq }, `released\n${returned}`)
+  },
+}

@@ -1,0 +1,184 @@
+/**
+ * Begins, resumes, adopts or discards a run of a workflow, and declares what this definition has: queues with the loops
+ * that read them, replicas, node types. Nothing of a run is ever mixed with another's: state, variables, `ended` and
+ * counters go when a new run begins; queues and dead letters stay (1.7).
+ *
+ * Arguments: mode (resume|fresh|adopt), hash, run token, seed, time, schema, nodes JSON, hash that adopting expects,
+ * state fields to drop when adopting, replicas of this definition, queues as (name, loops by line) pairs.
+ * Answers: `new|resumed|adopted\nRUN\nSEED`, `changed\nRUN`, `running\nREPLICA`, `too-new\nSCHEMA`, `retry`.
+ */
+import type { Keyspace } from '../../memory-redis/keyspace.ts'
+import type { Script } from '../../ports.ts'
+import { Args, preludeLua, requireReturnable, requireType, returnClaims } from './prelude.ts'
+
+const lua = `${preludeLua}
+local mode, hash, runToken, seed, time, schema, nodes, expected = arg(), arg(), arg(), arg(), arg(), int(), arg(), arg()
+local dropped, replicas, queues = list(), list(), list()
+local meta = P .. 'meta'
+for _, k in ipairs({'meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells'}) do
+  if not is(P .. k, 'hash') then return wrongType end
+end
+for _, k in ipairs({'queues', 'replicas'}) do if not is(P .. k, 'set') then return wrongType end end
+local stored = redis.call('HGET', meta, 'schema')
+if stored and tonumber(stored) > schema then return 'too-new\\n' .. stored end
+local known = redis.call('SMEMBERS', P .. 'replicas')
+table.sort(known)
+for _, name in ipairs(known) do
+  if not is(P .. 'r:' .. name, 'hash') or not claimsReturnable(name) then return wrongType end
+end
+local function declare()
+  redis.call('DEL', P .. 'bells')
+  redis.call('HSET', meta, 'schema', text(schema), 'hash', hash, 'nodes', nodes)
+  for _, name in ipairs(replicas) do redis.call('SADD', P .. 'replicas', name) end
+  for i = 1, #queues, 2 do
+    redis.call('SADD', P .. 'queues', queues[i])
+    if queues[i + 1] ~= '' then redis.call('HSET', P .. 'bells', queues[i], queues[i + 1]) end
+  end
+end
+local status, run = redis.call('HGET', meta, 'status'), redis.call('HGET', meta, 'run')
+local current, was = redis.call('HGET', meta, 'hash'), redis.call('HGET', meta, 'seed')
+if run and redis.call('HGET', meta, 'run_token') == runToken then return 'new\\n' .. run .. '\\n' .. was end
+if mode ~= 'fresh' and status == 'running' and current == hash then return 'resumed\\n' .. run .. '\\n' .. was end
+if mode == 'resume' and status == 'running' then return 'changed\\n' .. run end
+for _, name in ipairs(known) do
+  local lease = redis.call('HGET', P .. 'r:' .. name, 'lease_until')
+  local holder = redis.call('HGET', P .. 'r:' .. name, 'holder')
+  if holder and holder ~= '' and lease and tonumber(lease) > timeMs() then return 'running\\n' .. name end
+end
+if mode == 'adopt' and status == 'running' then
+  if current ~= expected then return 'retry' end
+  for _, field in ipairs(dropped) do redis.call('HDEL', P .. 'state', field) end
+  redis.call('DEL', P .. 'ended')
+  for _, name in ipairs(known) do returnClaims(name, 'none') end
+  declare()
+  return 'adopted\\n' .. run .. '\\n' .. was
+end
+redis.call('DEL', P .. 'state', P .. 'runtime', P .. 'ended', P .. 'delays')
+for _, name in ipairs(known) do
+  if mode == 'fresh' then redis.call('DEL', P .. 'c:' .. name) else returnClaims(name, 'none') end
+  local seq = redis.call('HGET', P .. 'r:' .. name, 'seq')
+  redis.call('DEL', P .. 'r:' .. name)
+  if seq then redis.call('HSET', P .. 'r:' .. name, 'seq', text(tonumber(seq) + 1)) end
+end
+if mode == 'fresh' then
+  for _, queue in ipairs(redis.call('SMEMBERS', P .. 'queues')) do redis.call('DEL', P .. 'q:' .. queue, P .. 'full:' .. queue) end
+  redis.call('DEL', P .. 'queues')
+end
+redis.call('DEL', P .. 'replicas', P .. 'desired')
+local number = redis.call('HINCRBY', meta, 'run_no', 1)
+run = 'run-' .. text(number)
+redis.call('HDEL', meta, 'finished_at', 'runtime_version')
+redis.call('HSET', meta, 'run', run, 'run_token', runToken, 'seed', seed, 'status', 'running', 'started_at', time)
+declare()
+return 'new\\n' .. run .. '\\n' .. seed
+`
+
+type Declaration = {
+  mode: string
+  hash: string
+  runToken: string
+  seed: string
+  time: string
+  schema: number
+  nodes: string
+  expected: string
+  dropped: string[]
+  replicas: string[]
+  queues: string[]
+}
+
+function readDeclaration(args: readonly string[]): Declaration {
+  const a = new Args(args)
+  return {
+    mode: a.next(),
+    hash: a.next(),
+    runToken: a.next(),
+    seed: a.next(),
+    time: a.next(),
+    schema: a.int(),
+    nodes: a.next(),
+    expected: a.next(),
+    dropped: a.list(),
+    replicas: a.list(),
+    queues: a.list(),
+  }
+}
+
+function requireTypes(db: Keyspace, p: string, known: readonly string[]): void {
+  for (const key of ['meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells'])
+    requireType(db, p + key, 'hash')
+  for (const key of ['queues', 'replicas']) requireType(db, p + key, 'set')
+  for (const name of known) {
+    requireType(db, `${p}r:${name}`, 'hash')
+    requireReturnable(db, p, name)
+  }
+}
+
+function declare(db: Keyspace, p: string, d: Declaration): void {
+  db.del(`${p}bells`)
+  db.hset(`${p}meta`, 'schema', String(d.schema), 'hash', d.hash, 'nodes', d.nodes)
+  for (const name of d.replicas) db.sadd(`${p}replicas`, name)
+  for (let i = 0; i < d.queues.length; i += 2) {
+    const [queue, loops] = [d.queues[i] as string, d.queues[i + 1] as string]
+    db.sadd(`${p}queues`, queue)
+    if (loops !== '') db.hset(`${p}bells`, queue, loops)
+  }
+}
+
+function leased(db: Keyspace, p: string, known: readonly string[]): string | undefined {
+  return known.find(name => {
+    const lease = db.hget(`${p}r:${name}`, 'lease_until')
+    return (db.hget(`${p}r:${name}`, 'holder') ?? '') !== '' && lease !== null && Number(lease) > db.timeMs()
+  })
+}
+
+function adopt(db: Keyspace, p: string, known: readonly string[], d: Declaration): string {
+  if (d.dropped.length > 0) for (const field of d.dropped) db.hdel(`${p}state`, field)
+  db.del(`${p}ended`)
+  for (const name of known) returnClaims(db, p, name, 'none')
+  declare(db, p, d)
+  return `adopted\n${db.hget(`${p}meta`, 'run')}\n${db.hget(`${p}meta`, 'seed')}`
+}
+
+function begin(db: Keyspace, p: string, known: readonly string[], d: Declaration): string {
+  db.del(`${p}state`, `${p}runtime`, `${p}ended`, `${p}delays`)
+  for (const name of known) {
+    if (d.mode === 'fresh') db.del(`${p}c:${name}`)
+    else returnClaims(db, p, name, 'none')
+    const seq = db.hget(`${p}r:${name}`, 'seq')
+    db.del(`${p}r:${name}`)
+    if (seq !== null) db.hset(`${p}r:${name}`, 'seq', String(Number(seq) + 1))
+  }
+  if (d.mode === 'fresh') {
+    for (const queue of db.smembers(`${p}queues`)) db.del(`${p}q:${queue}`, `${p}full:${queue}`)
+    db.del(`${p}queues`)
+  }
+  db.del(`${p}replicas`, `${p}desired`)
+  const run = `run-${db.hincrby(`${p}meta`, 'run_no', 1)}`
+  db.hdel(`${p}meta`, 'finished_at', 'runtime_version')
+  const fields = ['run', run, 'run_token', d.runToken, 'seed', d.seed, 'status', 'running', 'started_at', d.time]
+  db.hset(`${p}meta`, ...fields)
+  declare(db, p, d)
+  return `new\n${run}\n${d.seed}`
+}
+
+export const startRun: Script = {
+  name: 'start-run',
+  lua,
+  run(db, [p = ''], args) {
+    const d = readDeclaration(args)
+    const known = db.smembers(`${p}replicas`).sort()
+    requireTypes(db, p, known)
+    const stored = db.hget(`${p}meta`, 'schema')
+    if (stored !== null && Number(stored) > d.schema) return `too-new\n${stored}`
+    const meta = (field: string) => db.hget(`${p}meta`, field)
+    const running = meta('status') === 'running'
+    if (meta('run_token') === d.runToken) return `new\n${meta('run')}\n${meta('seed')}`
+    if (d.mode !== 'fresh' && running && meta('hash') === d.hash) return `resumed\n${meta('run')}\n${meta('seed')}`
+    if (d.mode === 'resume' && running) return `changed\n${meta('run')}`
+    const holder = leased(db, p, known)
+    if (holder !== undefined) return `running\n${holder}`
+    if (d.mode !== 'adopt' || !running) return begin(db, p, known, d)
+    return meta('hash') === d.expected ? adopt(db, p, known, d) : 'retry'
+  },
+}
