@@ -1,0 +1,225 @@
+/**
+ * A real Redis behind the `Redis` port, over ioredis. One connection for commands; wake-ups have one of their own
+ * (redis-waits.ts), since a blocking command holds up everything behind it.
+ *
+ * R1 a command whose reply was lost is sent again: scripts are idempotent by token, reads anyway. R2 every call settles:
+ * with its reply, an error of the server, or `REDIS_UNAVAILABLE` after at most `callMsMax`. R3 a socket that swallows
+ * everything is replaced when nothing has come back for `silenceMsMax`. R4 a wrong password is said at once when
+ * connecting; later it fails each call until the server takes it again.
+ */
+import { createHash } from 'node:crypto'
+import { Redis as Client, type RedisOptions } from 'ioredis'
+import { EngineError, messageOf } from '../engine/errors.ts'
+import type { Redis, Reply, Script } from '../engine/ports.ts'
+import { toRedisError } from './redis-errors.ts'
+import { parseRedisUrl, type RedisAddress } from './redis-url.ts'
+import { Waits } from './redis-waits.ts'
+
+export type ConnectOptions = {
+  /** Milliseconds until a connection must stand, its data loaded; default 10,000. */
+  connectMsMax?: number
+  /** Milliseconds after which a call that was not answered, through all reconnections, is given up; default 30,000. */
+  callMsMax?: number
+  /** Milliseconds without any reply after which a connection counts as dead; default 10,000. */
+  silenceMsMax?: number
+}
+
+export type ServerDescription = { version: string; role: string; appendonly: string; maxmemoryPolicy: string }
+
+/**
+ * Connects to `redis://` or `rediss://[user:password@]host[:port][/db]`.
+ * Rejects with `USAGE` (the URL), `REDIS_UNAVAILABLE`, `REDIS_AUTH`, `REDIS_LOADING`.
+ */
+export async function connectRedis(url: string, options: ConnectOptions = {}): Promise<RealRedis> {
+  const address = parseRedisUrl(url)
+  const settings = { connectMsMax: 10_000, callMsMax: 30_000, silenceMsMax: 10_000, ...options }
+  const redis = new RealRedis(address, settings)
+  await redis.connect()
+  return redis
+}
+
+export class RealRedis implements Redis {
+  readonly #address: RedisAddress
+  readonly #settings: Required<ConnectOptions>
+  readonly #client: Client
+  readonly #waits: Waits
+  readonly #shas = new WeakMap<Script, string>()
+  readonly #open = new Set<(error: EngineError) => void>()
+  readonly #watch: NodeJS.Timeout
+  #connected = false
+  #lastReply = 0
+  #lastError: unknown
+  #closed: Promise<void> | undefined
+
+  constructor(address: RedisAddress, settings: Required<ConnectOptions>) {
+    this.#address = address
+    this.#settings = settings
+    this.#client = new Client({
+      ...clientOptions(address),
+      commandTimeout: settings.callMsMax,
+      maxRetriesPerRequest: 20,
+      retryStrategy: times => (this.#connected ? Math.min(times * 100, 2_000) : null),
+      // A fail-over leaves us at a replica: the next connection finds the master. The call itself fails, and says so.
+      reconnectOnError: error => /\bREADONLY\b/.test(error.message),
+    })
+    this.#client.on('error', error => {
+      this.#lastError = error
+    })
+    this.#waits = new Waits({
+      connect: () => new Client({ ...clientOptions(address), enableReadyCheck: false, retryStrategy: () => null }),
+      unblock: id => this.#send(client => client.client('UNBLOCK', id)),
+      typeOf: key => this.#send(client => client.type(key)),
+      toError: error => toRedisError(error, address.where),
+    })
+    this.#watch = setInterval(() => this.#replaceSilent(), Math.max(50, settings.silenceMsMax / 4))
+    this.#watch.unref()
+  }
+
+  /** Called once, by `connectRedis`. */
+  async connect(): Promise<void> {
+    const late = setTimeout(() => void this.#giveUp(), this.#settings.connectMsMax)
+    try {
+      await this.#client.connect()
+      this.#connected = true
+    } catch (error) {
+      await this.close()
+      throw toRedisError(this.#lastError ?? error, this.#address.where, 'connect to')
+    } finally {
+      clearTimeout(late)
+    }
+  }
+
+  async call(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply> {
+    const tail = [keys.length, ...keys, ...args]
+    try {
+      return (await this.#send(client => client.call('EVALSHA', [this.#sha(script), ...tail]))) as Reply
+    } catch (error) {
+      if (!(error instanceof EngineError) || !messageOf(error.cause).startsWith('NOSCRIPT')) throw error
+    }
+    return (await this.#send(client => client.call('EVAL', [script.lua, ...tail]))) as Reply
+  }
+  hget(key: string, field: string): Promise<string | null> {
+    return this.#send(client => client.hget(key, field))
+  }
+  hgetall(key: string): Promise<Record<string, string>> {
+    return this.#send(client => client.hgetall(key))
+  }
+  lrange(key: string, start: number, stop: number): Promise<string[]> {
+    return this.#send(client => client.lrange(key, start, stop))
+  }
+  llen(key: string): Promise<number> {
+    return this.#send(client => client.llen(key))
+  }
+  smembers(key: string): Promise<string[]> {
+    return this.#send(client => client.smembers(key))
+  }
+
+  /**
+   * False when the time is over, `signal` is aborted, the connection is closed, or Redis can't be reached for so long.
+   * A wake-up may be lost with a connection: who waits must look for itself when the time is over.
+   */
+  wait(key: string, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closedError())
+    return this.#waits.wait(key, timeoutMs, signal)
+  }
+
+  /** What matters for keeping data, as far as the server tells (`unknown` where this user may not ask). */
+  async describe(): Promise<ServerDescription> {
+    const info = await this.#send(client => client.info())
+    const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? 'unknown'
+    return {
+      version: field('redis_version'),
+      role: field('role'),
+      appendonly: ({ '0': 'no', '1': 'yes' } as Record<string, string>)[field('aof_enabled')] ?? 'unknown',
+      maxmemoryPolicy: field('maxmemory_policy'),
+    }
+  }
+
+  /** Ends waiting and calls under way; never hangs. */
+  close(): Promise<void> {
+    this.#closed ??= this.#shut()
+    return this.#closed
+  }
+
+  // --- inside
+
+  #sha(script: Script): string {
+    const known = this.#shas.get(script)
+    if (known !== undefined) return known
+    const sha = createHash('sha1').update(script.lua).digest('hex')
+    this.#shas.set(script, sha)
+    return sha
+  }
+
+  /** ioredis forgets commands of a connection that ends while it reconnects; closing settles them here (R2). */
+  #send<T>(command: (client: Client) => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closedError())
+    if (this.#open.size === 0) this.#lastReply = performance.now()
+    return new Promise<T>((resolve, reject) => {
+      this.#open.add(reject)
+      command(this.#client).then(
+        reply => {
+          this.#answered(reject)
+          resolve(reply)
+        },
+        error => {
+          this.#answered(reject)
+          reject(toRedisError(error, this.#address.where))
+        },
+      )
+    })
+  }
+
+  /** A server that accepts but is not ready may be loading its data; INFO is answered even then. */
+  async #giveUp(): Promise<void> {
+    const info = this.#client.status === 'connect' ? this.#client.info('persistence') : Promise.resolve('')
+    const text = await Promise.race([
+      info.catch(messageOf),
+      new Promise<string>(resolve => setTimeout(resolve, 500, '')),
+    ])
+    if (/^loading:1/m.test(text)) this.#lastError = new Error('LOADING Redis is loading the dataset in memory')
+    this.#client.disconnect()
+  }
+
+  #answered(reject: (error: EngineError) => void): void {
+    this.#open.delete(reject)
+    this.#lastReply = performance.now()
+  }
+
+  #replaceSilent(): void {
+    const silent = performance.now() - this.#lastReply > this.#settings.silenceMsMax
+    if (this.#open.size === 0 || !silent || this.#client.status !== 'ready') return
+    this.#lastReply = performance.now()
+    this.#client.stream.destroy(new Error(`no reply for ${this.#settings.silenceMsMax} ms`))
+  }
+
+  async #shut(): Promise<void> {
+    clearInterval(this.#watch)
+    this.#waits.close()
+    this.#connected = false
+    this.#client.disconnect()
+    const error = this.#closedError()
+    for (const reject of this.#open) reject(error)
+    this.#open.clear()
+  }
+
+  #closedError(): EngineError {
+    return new EngineError('REDIS_UNAVAILABLE', `Cannot use Redis at ${this.#address.where}: the connection is closed`)
+  }
+}
+
+function clientOptions(address: RedisAddress): RedisOptions {
+  return {
+    host: address.host,
+    port: address.port,
+    ...(address.username === undefined ? {} : { username: address.username }),
+    ...(address.password === undefined ? {} : { password: address.password }),
+    ...(address.tls ? { tls: {} } : {}),
+    db: address.db,
+    lazyConnect: true,
+    connectTimeout: 5_000,
+    disconnectTimeout: 500,
+    disableClientInfo: true,
+    keepAlive: 10_000,
+  }
+}
