@@ -12,6 +12,7 @@ import {
   type NodeClass,
   NonBlockingNode,
   ProducerNode,
+  type WorkflowType,
 } from '../../engine/node/node.ts'
 import { NodeRegistry } from '../../engine/node/node-registry.ts'
 
@@ -22,7 +23,7 @@ const neverRuns = (): Promise<never> => Promise.reject(new Error('fake nodes nev
 class Source extends ProducerNode {
   static override identifier = 'source'
   static override form = plainForm
-  static override workflowTypes = ['production', 'api'] as const
+  static override workflowTypes: readonly WorkflowType[] = ['production', 'api']
   execute(): Promise<never> {
     return neverRuns()
   }
@@ -30,7 +31,7 @@ class Source extends ProducerNode {
 class Counting extends Source {
   static override identifier = 'counting'
   static override stateful = true
-  static override workflowTypes = ['production'] as const
+  static override workflowTypes: readonly WorkflowType[] = ['production']
 }
 class Reader extends ProducerNode {
   static override identifier = 'reader'
