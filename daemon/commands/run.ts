@@ -1,0 +1,138 @@
+/**
+ * `run FILE`: runs a workflow in this process until it completes, or until something asks it to stop. What the engine
+ * decides it decides alone; here are only the reasons to stop it (Ctrl-C, `--until-idle`, `--timeout`, a reader that
+ * went away), and the exit code.
+ */
+import { Option } from 'commander'
+import { EngineError } from '../../engine/errors.ts'
+import { FlowEngine } from '../../engine/flow-engine.ts'
+import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
+import type { Ports, Redis } from '../../engine/ports.ts'
+import type { RunSummary } from '../../engine/store/run-store.ts'
+import type { Output } from '../output.ts'
+import { type CommonOptions, openWorkflow, withRedis } from '../session.ts'
+import { systemClock, systemFiles, systemHost, systemHttp, systemRandom } from '../system-ports.ts'
+import { type AddCommand, seconds, withDataOption, withJson, withNodes, withRedisOption } from './command.ts'
+import { printReport } from './run-report.ts'
+import { RunTally } from './run-tally.ts'
+import { type Ending, waitForEnd } from './run-until.ts'
+
+export type RunOptions = CommonOptions & {
+  files: string
+  pool: 'async' | 'thread' | 'process'
+  timeout?: number
+  untilIdle?: number
+  fresh?: boolean
+  adopt?: boolean
+  allowDeadLetters?: boolean
+  input?: string
+  trace?: string
+}
+
+export const addRun: AddCommand = (program, register) => {
+  const command = program
+    .command('run')
+    .description('run a workflow until it completes, or until Ctrl-C (drains; a second one kills)')
+    .argument('<file>', 'a workflow file (JSON)')
+    .option('--files <dir>', 'the folder that file nodes read and write in', './files')
+    .addOption(new Option('--pool <pool>', 'where loops run').choices(['async', 'thread', 'process']).default('async'))
+    .option('--timeout <seconds>', 'drain when it takes longer, and fail', seconds)
+    .option('--until-idle <seconds>', 'drain when there was nothing to do for so long', seconds)
+    .addOption(new Option('--fresh', 'discard the state and queues of earlier runs').conflicts('adopt'))
+    .option('--adopt', 'resume although the workflow file has changed')
+    .option('--allow-dead-letters', 'succeed although items failed')
+    .option('--input <json>', 'the input of an api workflow, JSON or @FILE')
+    .option('--trace <file>', 'record a trace')
+  register(withNodes(withDataOption(withRedisOption(withJson(command)))), (out, [file], options) =>
+    run(out, file, options),
+  )
+}
+
+async function run(out: Output, file: string, options: RunOptions): Promise<number> {
+  refuseUnbuilt(options)
+  const graph = await openWorkflow(file, options)
+  if (graph.workflow.type === 'api') throw unbuilt(`run the api workflow "${graph.workflow.id}"`)
+  return withRedis(options, out, redis => runOn(redis, { out, file, options, graph }))
+}
+
+type Job = { out: Output; file: string; options: RunOptions; graph: FlowGraph }
+
+async function runOn(redis: Redis, job: Job): Promise<number> {
+  const { out, options, graph } = job
+  const clock = systemClock()
+  const tally = new RunTally(graph, clock)
+  const engine = new FlowEngine({
+    graph,
+    ports: portsOf(redis, out, options),
+    onEvent: event => {
+      out.json(event)
+      tally.add(event)
+    },
+  })
+  const started = await engine.start({ mode: modeOf(options) })
+  tally.begin()
+  announce(job, started)
+  const ending = await waitForEnd(engine, { out, clock, tally, ...options })
+  const { status, error } = await engine.done
+  const summary = await engine.summary().catch(() => undefined)
+  if (error !== undefined) out.error(new EngineError('NODE_FAILED', `The workflow failed: ${error.message}`))
+  const duration = tally.seconds()
+  const { id } = graph.workflow
+  out.json({ type: 'summary', workflow_id: id, run: started.run, status, duration, loops: countsOf(summary) })
+  // Without a summary Redis is gone: the error above said so, and there is nothing to report from.
+  if (summary === undefined) return 1
+  await printReport({ ...job, redis, tally, summary, status, ending })
+  return exitCodeOf(ending, status, summary, options)
+}
+
+/** The figures of spec 4.2, of the whole run. */
+function countsOf(summary: RunSummary | undefined): Record<string, object> {
+  const counts = Object.entries(summary?.loops ?? {}).map(([id, { iterations, failed, dead_letters }]) => {
+    return [id, { iterations, failed, dead_letters }]
+  })
+  return Object.fromEntries(counts)
+}
+
+function exitCodeOf(ending: Ending, status: string, summary: RunSummary, options: RunOptions): number {
+  if (status === 'failed' || ending === 'timeout' || ending === 'killed') return 1
+  const deadLetters = Object.values(summary.loops).reduce((sum, loop) => sum + loop.dead_letters, 0)
+  return deadLetters > 0 && options.allowDeadLetters !== true ? 1 : 0
+}
+
+function modeOf(options: RunOptions): 'resume' | 'fresh' | 'adopt' {
+  if (options.fresh === true) return 'fresh'
+  return options.adopt === true ? 'adopt' : 'resume'
+}
+
+function announce({ out, options, graph }: Job, started: { run: string; resumed: boolean; orphanedQueues: string[] }) {
+  const { workflow, loops } = graph
+  const where = options.redis === undefined ? `the embedded Redis in ${options.data}` : 'the given Redis'
+  const verb = started.resumed ? 'resumes the unfinished run' : 'starts run'
+  out.text(`${out.bold(workflow.name)}: ${verb} ${started.run} on ${where}; loops: ${loops.map(l => l.id).join(', ')}`)
+  for (const queue of started.orphanedQueues) out.note(`warning: nobody reads queue "${queue}" any more`)
+  for (const loop of loops.filter(each => each.pool !== 'async')) {
+    out.note(`warning: loop "${loop.id}" asks for pool ${loop.pool}; this version runs every loop in async`)
+  }
+}
+
+function portsOf(redis: Redis, out: Output, options: RunOptions): Ports {
+  return {
+    clock: systemClock(),
+    random: systemRandom(),
+    redis,
+    host: systemHost(),
+    http: systemHttp(),
+    files: systemFiles(options.files),
+    log: out.log,
+  }
+}
+
+function refuseUnbuilt(options: RunOptions): void {
+  if (options.pool !== 'async') throw unbuilt(`use pool "${options.pool}"`)
+  if (options.trace !== undefined) throw unbuilt('record a trace')
+  if (options.input !== undefined) throw unbuilt('take --input, which is for api workflows')
+}
+
+function unbuilt(what: string): EngineError {
+  return new EngineError('NOT_SUPPORTED', `Cannot ${what}: this version does not do that yet; leave it out`)
+}
