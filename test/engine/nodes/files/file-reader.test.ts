@@ -98,6 +98,14 @@ describe('file-reader', () => {
     }
   })
 
+  it('counts on rightly after a record that has no end', async () => {
+    for (const content of ['a,b\n"1,2\nbroken\n', `a,b\n1,${'x'.repeat(1_200_000)}\nbroken\n`]) {
+      const seen = await readAll('csv', content)
+      const lines = seen.map(one => ('error' in one ? /line (\d+)/.exec(one.message)?.[1] : undefined))
+      expect(lines).toEqual(['2', '3'])
+    }
+  })
+
   it('fails on a line above the limit, and reads the next', async () => {
     const seen = await readAll('lines', `${'x'.repeat(3_000_000)}\nb\n`)
     expect(items(seen)).toEqual(['PAYLOAD_TOO_LARGE', 'b'])
@@ -136,6 +144,15 @@ describe('file-reader', () => {
     await bench.run()
     bench.state = older as Json
     expect(await bench.run()).toMatchObject({ data: { file_reader: { item: ab('3', '4'), index: 2 } } })
+  })
+
+  it('reads anew what lies before or beyond the bytes it holds', async () => {
+    const content = Array.from({ length: 50_000 }, (_, i) => `line ${i}`).join('\n')
+    const bench = new NodeBench(FileReader, { file_path: 'in', format: 'lines' }, { files: { in: content } })
+    for (const i of [0, 40_000, 100, 49_999, 0]) {
+      bench.state = { file: 'in', offset: content.indexOf(`line ${i}\n`.trimEnd()), index: i, line: i }
+      expect(await bench.run()).toMatchObject({ data: { file_reader: { item: `line ${i}`, index: i + 1 } } })
+    }
   })
 
   const hopeless: [string, string, string | undefined, string][] = [

@@ -42,9 +42,13 @@ describe('dynamic-delay-node', () => {
     expect(bench.delays).toEqual([350_000, 650_000, 649_700, 350_300])
   })
 
-  it('begins a new round when its form has changed', async () => {
+  const changed: [string, JsonObject][] = [
+    ['the total', { left: 1, leftMs: 77, totalMs: 99, executions: 2 }],
+    ['the number of executions', { left: 1, leftMs: 77, totalMs: 10_000, executions: 3 }],
+  ]
+  it.each(changed)('begins a new round when its form has changed: %s', async (_name, state) => {
     const bench = new NodeBench(DynamicDelay, { total_time: 10, executions: 2, jitter_percent: 0 })
-    bench.state = { left: 1, leftMs: 77, totalMs: 99, executions: 3 }
+    bench.state = state
     await bench.run()
     expect(bench.delays).toEqual([5_000])
   })
