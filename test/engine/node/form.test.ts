@@ -212,7 +212,11 @@ describe('JSON templates', () => {
     ['in a string', '{"a": "Hi {{ data.name }}!"}', { a: `Hi ${data.name}!` }],
     ['a lone one keeps its type', '{"a": "{{ data.list }}", "b": "{{ data.n }}"}', { a: [1, 2], b: 3 }],
     ['bare', '{"a": {{ data.n * 2 }}, "b": [{{ data.list }}, {{ data.flag }}]}', { a: 6, b: [[1, 2], true] }],
-    ['bare null', '{"a": {{ data.none | tojson }}}', { a: null }],
+    [
+      'null',
+      '{"a": {{ data.none }}, "b": "{{ data.none }}", "c": {{ data.none | tojson }}}',
+      { a: null, b: null, c: null },
+    ],
     ['bare text is JSON', '{"a": {{ data.name | tojson }}}', { a: data.name }],
     ['double quotes inside', '{"a": "{{ data["name"] }}"}', { a: data.name }],
     ['escaped quotes inside', '{"a": "{{ data[\\"name\\"] }}"}', { a: data.name }],
