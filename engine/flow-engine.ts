@@ -112,8 +112,8 @@ export class FlowEngine {
   }
 
   async #begin(mode: StartMode): Promise<StartedRun> {
-    const { redis, random, clock } = this.#ports
-    const run = await beginRun(redis, this.#graph, { mode, nonce: random.nonce('run'), now: clock.now() })
+    const { redis, random, clock, host } = this.#ports
+    const run = await beginRun(redis, this.#graph, { mode, nonce: random.nonce('run'), now: clock.now(), host })
     // starting is a wish too: it replaces an older one to pause or stop
     await setWish(redis, this.#graph.workflow.id, '', '')
     this.#run = run

@@ -1,6 +1,6 @@
 /**
- * The time limits of the nodes that run now. One timer serves a whole loop, set for the earliest deadline it knew when it
- * was set: starting and finishing a node, which happens for every hop, sets and clears none.
+ * The time limits of the nodes that run now. One timer serves a whole loop and is set anew only for a deadline earlier than
+ * its own: starting and finishing a node, which happens for every hop, usually sets and clears none.
  */
 
 import { limits } from '../limits.ts'
@@ -12,6 +12,7 @@ export class Deadlines {
   readonly #clock: Clock
   readonly #pending = new Set<Deadline>()
   #sleeper: AbortController | undefined
+  #wakesAtMs = Number.POSITIVE_INFINITY
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -21,7 +22,7 @@ export class Deadlines {
   add(ms: number, expire: () => void): Deadline {
     const deadline = { atMs: this.#clock.monotonic() + ms, expire }
     this.#pending.add(deadline)
-    if (this.#sleeper === undefined) this.#sleep()
+    if (deadline.atMs < this.#wakesAtMs) this.#sleep()
     return deadline
   }
 
@@ -32,24 +33,31 @@ export class Deadlines {
   /** Drops the timer and everything pending. */
   close(): void {
     this.#pending.clear()
+    this.#stopSleeping()
+  }
+
+  #stopSleeping(): void {
     this.#sleeper?.abort()
     this.#sleeper = undefined
+    this.#wakesAtMs = Number.POSITIVE_INFINITY
   }
 
   #sleep(): void {
+    this.#stopSleeping()
     const sleeper = new AbortController()
-    this.#sleeper = sleeper
-    let next = Number.POSITIVE_INFINITY
+    const now = this.#clock.monotonic()
+    let next = now + limits.timerMsMax
     for (const { atMs } of this.#pending) next = Math.min(next, atMs)
-    const ms = Math.min(Math.max(0, next - this.#clock.monotonic()), limits.timerMsMax)
-    this.#clock.sleep(ms, sleeper.signal).then(
+    this.#sleeper = sleeper
+    this.#wakesAtMs = next
+    this.#clock.sleep(Math.max(0, next - now), sleeper.signal).then(
       () => this.#wake(),
       () => undefined,
     )
   }
 
   #wake(): void {
-    this.#sleeper = undefined
+    this.#stopSleeping()
     const now = this.#clock.monotonic()
     for (const deadline of [...this.#pending]) {
       if (deadline.atMs > now) continue

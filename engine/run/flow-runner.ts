@@ -8,12 +8,9 @@
  */
 import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
-import { hashText } from '../hash.ts'
 import type { Json } from '../json.ts'
 import { limits } from '../limits.ts'
-import { ExecutionCompleted, type NodeOutput, type NodeResult, NotBefore } from '../node/node.ts'
 import type { Ports } from '../ports.ts'
-import type { ClaimedEntry } from '../store/entry.ts'
 import { keysOf } from '../store/keys.ts'
 import type { CommitAnswer, CompletionTest, IterationCommit, ReplicaStore } from '../store/replica-store.ts'
 import { isTransient } from '../store/retry.ts'
@@ -22,7 +19,7 @@ import type { EngineEvent } from '../trace/events.ts'
 import { deadLetterOf, type FailedItem } from './dead-letter.ts'
 import { Deadlines } from './deadlines.ts'
 import { Instances } from './instances.ts'
-import { ItemSource } from './item-source.ts'
+import { type Arrival, ItemSource } from './item-source.ts'
 import { Iteration, NodeFailure } from './iteration.ts'
 import type { LoopControl } from './loop-control.ts'
 import type { LoopEvent, LoopScope } from './loop-scope.ts'
@@ -43,14 +40,6 @@ export type RunnerOptions = {
 /** How serving a replica ended. `ended`: the loop is complete; `drained`: it was told to stop. */
 export type ServeResult = 'ended' | 'drained'
 
-/** What to do next: an item to walk, a time to wait for, or the end of the producer. */
-type Next =
-  | { kind: 'item'; iteration: Iteration; item: NodeOutput; entry: ClaimedEntry | undefined }
-  | { kind: 'poison'; iteration: Iteration; entry: ClaimedEntry }
-  | { kind: 'failed'; iteration: Iteration; failure: NodeFailure; entry: ClaimedEntry | undefined; input: NodeOutput }
-  | { kind: 'wait'; untilMs: number }
-  | { kind: 'end' }
-
 export class FlowRunner {
   readonly #options: RunnerOptions
   readonly #store: ReplicaStore
@@ -59,7 +48,7 @@ export class FlowRunner {
   /** Finished iterations of this replica in this run, over all holders. */
   #count: number
   #runtimeVersion = '0'
-  #producerPauseMs = 0
+  readonly #saidFull = new Set<string>()
 
   constructor(options: RunnerOptions, lease: { store: ReplicaStore; iterations: number }) {
     this.#options = options
@@ -67,7 +56,6 @@ export class FlowRunner {
     this.#count = lease.iterations
     const { graph, loop, run, ports } = options
     const queues = new Map(graph.queues.map(queue => [queue.name, queue]))
-    this.#source = new ItemSource(loop, queues)
     this.#scope = {
       graph,
       loop,
@@ -83,6 +71,15 @@ export class FlowRunner {
       runtime: new Map(),
       delayUntil: (field, wakeAt) => this.#store.delayUntil(field, wakeAt),
     }
+    this.#source = new ItemSource({
+      scope: this.#scope,
+      store: this.#store,
+      newIteration: key => this.#iteration(key),
+      abortable: (iteration, work) => this.#abortable(iteration, work),
+      commitState: iteration => this.#commitState(iteration),
+      noteRuntime: version => this.#refreshRuntime(version),
+      warn: (code, message) => this.#warn(code, message),
+    })
   }
 
   /** Serves until the loop ended or was told to stop. Rejects with FENCED, DIVERGED, or whatever broke it. */
@@ -113,94 +110,21 @@ export class FlowRunner {
     const { control, onActivity } = this.#options
     for (;;) {
       await control.permission()
-      if (control.draining.aborted) return await this.#release()
+      if (control.draining.aborted) return await this.#release('drained')
       onActivity('busy')
-      const next = await this.#next()
+      const next = await this.#source.next()
       if (next.kind === 'wait') await this.#wait(next.untilMs)
       else if (next.kind === 'end') {
-        if (await this.#complete()) return 'ended'
+        if (await this.#complete()) return await this.#release('ended')
         await this.#wait(Number.POSITIVE_INFINITY)
       } else if (!(await this.#process(next))) return await this.#abandon()
     }
   }
 
-  // --- the next item
-
-  async #next(): Promise<Next> {
-    const claimed = await this.#source.claim(this.#store)
-    if (claimed !== undefined) {
-      await this.#refreshRuntime(claimed.answer.runtimeVersion)
-      return await this.#begin(claimed.entry)
-    }
-    return this.#source.readsQueues ? { kind: 'end' } : await this.#produce()
-  }
-
-  async #begin(entry: ClaimedEntry): Promise<Next> {
-    const { graph, loop } = this.#options
-    const iteration = this.#iteration(entry.key)
-    this.#emit({ type: 'iteration_started', iteration: iteration.number })
-    if (entry.charges >= graph.workflow.settings.max_deliveries) return { kind: 'poison', iteration, entry }
-    // a producer with a source of its own did its part when it made this item, before it was dead-lettered and requeued
-    if (loop.producer === undefined || !this.#source.readsQueues)
-      return { kind: 'item', iteration, item: entry.item, entry }
-    try {
-      const item = (await this.#abortable(
-        iteration,
-        iteration.produce(loop.producer, entry.item, 'announced'),
-      )) as NodeOutput
-      return { kind: 'item', iteration, item, entry }
-    } catch (error) {
-      return { kind: 'failed', iteration, failure: asFailure(error), entry, input: entry.item }
-    }
-  }
-
-  async #produce(): Promise<Next> {
-    const producer = this.#options.loop.producer as NonNullable<FlowLoop['producer']>
-    const key = this.#pushPrefix()
-    const iteration = this.#iteration(key)
-    const input = { id: hashText(key), data: {}, metadata: {} }
-    let result: NodeResult
-    try {
-      result = await this.#abortable(iteration, iteration.produce(producer, input, 'silent'))
-    } catch (error) {
-      return await this.#producerFailed(iteration, asFailure(error), input)
-    }
-    this.#producerPauseMs = 0
-    if (result instanceof ExecutionCompleted) return await this.#withoutItem(iteration, { kind: 'end' })
-    if (result instanceof NotBefore)
-      return await this.#withoutItem(iteration, { kind: 'wait', untilMs: result.untilMs })
-    this.#emit({ type: 'iteration_started', iteration: iteration.number })
-    iteration.started(producer)
-    iteration.completed(producer, this.#options.ports.clock.monotonic())
-    return { kind: 'item', iteration, item: result as NodeOutput, entry: undefined }
-  }
-
-  /** The producer made no item, but what it noted about its schedule must survive: it commits, and counts as nothing. */
-  async #withoutItem(iteration: Iteration, next: Next): Promise<Next> {
-    await iteration.end()
-    if (iteration.effects.state.size > 0)
-      await this.#commit(iteration, { ...iteration.effects.toCommit(undefined), outcome: 'state' })
-    return next
-  }
-
-  /** A producer that moved on before it threw gives up that item as a dead letter; one that did not is asked again later. */
-  async #producerFailed(iteration: Iteration, failure: NodeFailure, input: NodeOutput): Promise<Next> {
-    if (iteration.effects.state.size > 0) {
-      this.#emit({ type: 'iteration_started', iteration: iteration.number })
-      return { kind: 'failed', iteration, failure, entry: undefined, input }
-    }
-    await iteration.end()
-    const pauseMs = this.#producerPauseMs === 0 ? limits.producerPauseMs : this.#producerPauseMs * 2
-    this.#producerPauseMs = Math.min(pauseMs, limits.producerPauseMsMax)
-    const again = `asking it again in ${this.#producerPauseMs / 1000} s`
-    this.#warn('PRODUCER_FAILED', `Producer "${failure.node.id}" failed: ${messageOf(failure.cause)}; ${again}`)
-    return { kind: 'wait', untilMs: this.#options.ports.clock.now() + this.#producerPauseMs }
-  }
-
   // --- one iteration
 
   /** Walks and commits. False when it was aborted from outside: nothing of it was committed. */
-  async #process(next: Exclude<Next, { kind: 'wait' | 'end' }>): Promise<boolean> {
+  async #process(next: Arrival): Promise<boolean> {
     const { clock } = this.#options.ports
     const startedMs = clock.monotonic()
     const { iteration, entry } = next
@@ -222,26 +146,21 @@ export class FlowRunner {
     return true
   }
 
-  async #outcome(next: Exclude<Next, { kind: 'wait' | 'end' }>): Promise<FailedItem | 'aborted' | undefined> {
+  async #outcome(next: Arrival): Promise<FailedItem | 'aborted' | undefined> {
     const { iteration, entry } = next
     const { loop, control } = this.#options
-    const failed = (node: FailedItem['node'], error: unknown, item: NodeOutput): FailedItem => ({
-      iteration,
-      entry,
-      node,
-      error,
-      item,
-    })
-    if (next.kind === 'poison') return failed(loop.producer, poison(next.entry), next.entry.item)
-    if (next.kind === 'failed') {
-      return control.aborted.aborted ? 'aborted' : failed(next.failure.node, next.failure.cause, next.input)
+    const failed = (node: FailedItem['node'], error: unknown): FailedItem => {
+      return { iteration, entry, node, error, item: next.item }
     }
+    if (control.aborted.aborted) return 'aborted'
+    if (next.kind === 'poison') return failed(loop.producer, poison(next))
+    if (next.kind === 'failed') return failed(next.failure.node, next.failure.cause)
     try {
       await this.#abortable(iteration, iteration.walk(next.item))
       return undefined
     } catch (error) {
       if (control.aborted.aborted) return 'aborted'
-      if (error instanceof NodeFailure) return failed(error.node, error.cause, next.item)
+      if (error instanceof NodeFailure) return failed(error.node, error.cause)
       throw error
     }
   }
@@ -284,9 +203,25 @@ export class FlowRunner {
         await this.#committed(iteration, commit, answer)
         return true
       }
+      this.#sayFull(answer.full)
       await this.#waitForBell(limits.wakeWaitMs, control.aborted)
       if (control.aborted.aborted) return false
     }
+  }
+
+  /** Waiting for a reader is back-pressure; waiting for nobody is something to be told, once. */
+  #sayFull(name: string | undefined): void {
+    const queue = this.#scope.queues.get(name ?? '')
+    if (queue === undefined || queue.readers.length > 0 || this.#saidFull.has(queue.name)) return
+    this.#saidFull.add(queue.name)
+    this.#warn(
+      'QUEUE_FULL',
+      `Queue "${queue.name}" is full (${queue.maxLength} items) and no loop reads it; the loop waits`,
+    )
+  }
+
+  async #commitState(iteration: Iteration): Promise<void> {
+    await this.#commit(iteration, { ...iteration.effects.toCommit(undefined), outcome: 'state' })
   }
 
   async #committed(iteration: Iteration, commit: IterationCommit, answer: CommitAnswer): Promise<void> {
@@ -308,8 +243,7 @@ export class FlowRunner {
     const ms = Math.min(untilMs - ports.clock.now(), limits.wakeWaitMs)
     onActivity('waiting')
     if (ms > 0) await this.#waitForBell(ms, control.draining)
-    this.#source.lookAgain()
-    if (!this.#source.readsQueues) await this.#refreshRuntime(undefined)
+    await this.#source.afterWait()
   }
 
   async #waitForBell(ms: number, signal: AbortSignal): Promise<void> {
@@ -337,9 +271,10 @@ export class FlowRunner {
     return true
   }
 
-  async #release(): Promise<ServeResult> {
+  /** Gives the lease back, so that nobody has to wait for it to run out. */
+  async #release(result: ServeResult): Promise<ServeResult> {
     await this.#store.release('return')
-    return 'drained'
+    return result
   }
 
   /** The iteration was aborted: its claim is kept for whoever comes next, and nobody is charged for it. */
@@ -354,17 +289,18 @@ export class FlowRunner {
     const { ports, graph, loop } = this.#options
     const stateful = loop.nodes.filter(node => node.class.stateful).map(node => node.id)
     this.#scope.state = await readState(ports.redis, graph.workflow.id, stateful)
-    await this.#refreshRuntime(undefined)
+    await this.#refreshRuntime('')
   }
 
-  async #refreshRuntime(version: string | undefined): Promise<void> {
-    if (version !== undefined && version === this.#runtimeVersion) return
+  /** Reads the variables again unless `version` is the one known; '' for an unknown one. */
+  async #refreshRuntime(version: string): Promise<void> {
+    if (version === this.#runtimeVersion) return
     const snapshot = await readRuntime(this.#options.ports.redis, this.#options.graph.workflow.id)
     this.#runtimeVersion = snapshot.version
     this.#scope.runtime = snapshot.variables
   }
 
-  #iteration(key: string): Iteration {
+  #iteration(key = this.#pushPrefix()): Iteration {
     const { loop, replica } = this.#options
     const number = this.#count * loop.replicas + replica + 1
     return new Iteration(this.#scope, { key, pushPrefix: this.#pushPrefix(), number })
@@ -395,14 +331,7 @@ export class FlowRunner {
   }
 }
 
-function asFailure(error: unknown): NodeFailure {
-  if (error instanceof NodeFailure) return error
-  throw error
-}
-
-function poison(entry: ClaimedEntry): EngineError {
-  return new EngineError(
-    'POISON',
-    `Cannot process item "${entry.item.id}": the worker died ${entry.charges} times while it was processing it alone`,
-  )
+function poison({ item, entry }: Arrival): EngineError {
+  const deaths = `the worker died ${entry?.charges} times while it was processing it alone`
+  return new EngineError('POISON', `Cannot process item "${item.id}": ${deaths}`)
 }

@@ -2,46 +2,146 @@
  * Where a loop's next item comes from: its queues, its own producer, or dead letters that came back to it. Items made by
  * a producer have no claim; what protects them is the producer's state, which commits with the iteration.
  */
-import type { FlowLoop, Queue } from '../graph/flow-graph.ts'
+import { messageOf } from '../errors.ts'
+import type { FlowNode } from '../graph/flow-graph.ts'
+import { hashText } from '../hash.ts'
+import { limits } from '../limits.ts'
+import { ExecutionCompleted, type NodeOutput, type NodeResult, NotBefore } from '../node/node.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
-import type { ClaimAnswer, ReplicaStore } from '../store/replica-store.ts'
+import type { ReplicaStore } from '../store/replica-store.ts'
+import { type Iteration, NodeFailure } from './iteration.ts'
+import type { LoopScope } from './loop-scope.ts'
+
+/** An item on its way into the plan, or one that failed before it got there; `entry` is its claim. */
+export type Arrival = { iteration: Iteration; entry: ClaimedEntry | undefined } & (
+  | { kind: 'item'; item: NodeOutput }
+  | { kind: 'failed'; failure: NodeFailure; item: NodeOutput }
+  | { kind: 'poison'; item: NodeOutput }
+)
+
+/** What to do next: process an item, wait, or see whether the loop can end. */
+export type Next = Arrival | { kind: 'wait'; untilMs: number } | { kind: 'end' }
+
+/** What the runner does for its source. */
+export type SourceHost = {
+  scope: LoopScope
+  store: ReplicaStore
+  /** Without a key: for an item that the producer is about to make. */
+  newIteration: (key?: string) => Iteration
+  /** Runs work of an iteration under the loop's abort signal. */
+  abortable: <T>(iteration: Iteration, work: Promise<T>) => Promise<T>
+  commitState: (iteration: Iteration) => Promise<void>
+  noteRuntime: (version: string) => Promise<void>
+  warn: (code: string, message: string) => void
+}
 
 export class ItemSource {
-  readonly #loop: FlowLoop
-  readonly #sources: readonly { queue: string; lengthMax: number }[]
+  readonly #host: SourceHost
+  readonly #queues: readonly { queue: string; lengthMax: number }[]
+  readonly #readsQueues: boolean
   #turn = 0
   /** False only when the last commit said that nothing was requeued to this loop. */
   #maybeRequeued = true
+  #pauseMs = 0
 
-  constructor(loop: FlowLoop, queues: ReadonlyMap<string, Queue>) {
-    this.#loop = loop
-    this.#sources = loop.sources.map(name => ({ queue: name, lengthMax: queues.get(name)?.maxLength ?? 0 }))
-  }
-
-  get readsQueues(): boolean {
-    return this.#loop.sources.length > 0 || this.#loop.producer === undefined
+  constructor(host: SourceHost) {
+    const { loop, queues } = host.scope
+    this.#host = host
+    this.#queues = loop.sources.map(name => ({ queue: name, lengthMax: queues.get(name)?.maxLength ?? 0 }))
+    this.#readsQueues = loop.producer === undefined || loop.producer.class.source === 'claimed'
   }
 
   noteRequeued(count: number): void {
     this.#maybeRequeued = count > 0
   }
 
-  /** Something may have been requeued meanwhile: look again. */
-  lookAgain(): void {
-    this.#maybeRequeued = true
+  async next(): Promise<Next> {
+    const entry = await this.#claim()
+    if (entry !== undefined) return await this.#begin(entry)
+    const { producer } = this.#host.scope.loop
+    return this.#readsQueues || producer === undefined ? { kind: 'end' } : await this.#produce(producer)
   }
 
-  /** The next claimed item, if there is one. A loop with a producer of its own asks only when something may be there. */
-  async claim(store: ReplicaStore): Promise<{ entry: ClaimedEntry; answer: ClaimAnswer } | undefined> {
-    if (!this.readsQueues && !this.#maybeRequeued) return undefined
-    const chain = this.#loop.replicas > 1 ? 'chain' : 'alone'
-    const answer = await store.claim(1, { first: this.#turn, sources: this.#sources, chain })
-    const [entry] = answer.entries
-    if (entry === undefined) {
-      this.#maybeRequeued = false
-      return undefined
-    }
-    this.#turn = (this.#turn + 1) % Math.max(1, this.#sources.length)
-    return { entry, answer }
+  /** After a wait anything may have come. */
+  async afterWait(): Promise<void> {
+    this.#maybeRequeued = true
+    // a claim tells what changed; a producer's own items come without one
+    if (!this.#readsQueues) await this.#host.noteRuntime('')
   }
+
+  async #claim(): Promise<ClaimedEntry | undefined> {
+    if (!this.#readsQueues && !this.#maybeRequeued) return undefined
+    const chain = this.#host.scope.loop.replicas > 1 ? 'chain' : 'alone'
+    const options = { first: this.#turn, sources: this.#queues, chain } as const
+    const { entries, runtimeVersion } = await this.#host.store.claim(1, options)
+    const [entry] = entries
+    if (entry === undefined) this.#maybeRequeued = false
+    else await this.#host.noteRuntime(runtimeVersion)
+    this.#turn = (this.#turn + 1) % Math.max(1, this.#queues.length)
+    return entry
+  }
+
+  async #begin(entry: ClaimedEntry): Promise<Next> {
+    const { scope, newIteration, abortable } = this.#host
+    const { loop, graph } = scope
+    const iteration = newIteration(entry.key)
+    const arrival = { iteration, entry, item: entry.item }
+    scope.emit({ type: 'iteration_started', iteration: iteration.number })
+    if (entry.charges >= graph.workflow.settings.max_deliveries) return { kind: 'poison', ...arrival }
+    // a producer with a source of its own did its part when it made this item, before it was dead-lettered and requeued
+    if (loop.producer === undefined || !this.#readsQueues) return { kind: 'item', ...arrival }
+    try {
+      const work = iteration.produce(loop.producer, entry.item, 'announced')
+      return { kind: 'item', ...arrival, item: (await abortable(iteration, work)) as NodeOutput }
+    } catch (error) {
+      return { kind: 'failed', ...arrival, failure: asFailure(error) }
+    }
+  }
+
+  async #produce(producer: FlowNode): Promise<Next> {
+    const { scope, newIteration, abortable } = this.#host
+    const iteration = newIteration()
+    const input = { id: hashText(iteration.key), data: {}, metadata: {} }
+    let result: NodeResult
+    try {
+      result = await abortable(iteration, iteration.produce(producer, input, 'silent'))
+    } catch (error) {
+      return await this.#producerFailed(iteration, asFailure(error), input)
+    }
+    this.#pauseMs = 0
+    if (result instanceof ExecutionCompleted) return await this.#withoutItem(iteration, { kind: 'end' })
+    if (result instanceof NotBefore)
+      return await this.#withoutItem(iteration, { kind: 'wait', untilMs: result.untilMs })
+    scope.emit({ type: 'iteration_started', iteration: iteration.number })
+    iteration.started(producer)
+    iteration.completed(producer, scope.ports.clock.monotonic())
+    return { kind: 'item', iteration, entry: undefined, item: result as NodeOutput }
+  }
+
+  /** The producer made no item, but what it noted about its schedule must survive: it commits, and counts as nothing. */
+  async #withoutItem(iteration: Iteration, next: Next): Promise<Next> {
+    await iteration.end()
+    if (iteration.effects.state.size > 0) await this.#host.commitState(iteration)
+    return next
+  }
+
+  /** A producer that moved on before it threw gives up that item as a dead letter; one that did not is asked again later. */
+  async #producerFailed(iteration: Iteration, failure: NodeFailure, item: NodeOutput): Promise<Next> {
+    const { scope, warn } = this.#host
+    if (iteration.effects.state.size > 0) {
+      scope.emit({ type: 'iteration_started', iteration: iteration.number })
+      return { kind: 'failed', iteration, entry: undefined, failure, item }
+    }
+    await iteration.end()
+    const pauseMs = this.#pauseMs === 0 ? limits.producerPauseMs : this.#pauseMs * 2
+    this.#pauseMs = Math.min(pauseMs, limits.producerPauseMsMax)
+    const again = `asking it again in ${this.#pauseMs / 1000} s`
+    warn('PRODUCER_FAILED', `Producer "${failure.node.id}" failed: ${messageOf(failure.cause)}; ${again}`)
+    return { kind: 'wait', untilMs: scope.ports.clock.now() + this.#pauseMs }
+  }
+}
+
+function asFailure(error: unknown): NodeFailure {
+  if (error instanceof NodeFailure) return error
+  throw error
 }

@@ -7,6 +7,7 @@
  */
 import { assert, EngineError, toErrorRecord } from '../errors.ts'
 import type { FlowNode, Plan, PlanStep } from '../graph/flow-graph.ts'
+import { foldPort } from '../graph/workflow.ts'
 import type { JsonObject } from '../json.ts'
 import { limits } from '../limits.ts'
 import { assertJson, type Elements, type NodeOutput, type NodeResult, type Routed } from '../node/node.ts'
@@ -153,7 +154,8 @@ export class Iteration {
   async #outcome(step: PlanStep, result: NodeResult, place: string): Promise<Routed> {
     const { node } = step
     if (node.class.kind === 'conditional') {
-      const { output, route } = result as Routed
+      const { output } = result as Routed
+      const route = foldPort((result as Routed).route)
       if (node.ports.includes(route)) return { output, route }
       const offered = node.ports.map(port => `"${port}"`).join(', ')
       throw new EngineError(

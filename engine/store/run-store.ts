@@ -5,7 +5,7 @@
 import { assert, EngineError } from '../errors.ts'
 import type { FlowGraph } from '../graph/flow-graph.ts'
 import type { Json } from '../json.ts'
-import type { HolderIdentity, Redis } from '../ports.ts'
+import type { HolderIdentity, Host, Redis } from '../ports.ts'
 import { keysOf, replicaName, requeueQueue, schemaVersion, workflowPrefix } from './keys.ts'
 import { acquire, renew } from './scripts/leases.ts'
 import { listArg } from './scripts/prelude.ts'
@@ -18,7 +18,7 @@ export type StartedRun = { run: string; seed: string; how: 'new' | 'resumed' | '
 export async function beginRun(
   redis: Redis,
   graph: FlowGraph,
-  options: { mode: StartMode; nonce: string; now: number },
+  options: { mode: StartMode; nonce: string; now: number; host: Host },
 ): Promise<StartedRun> {
   const keys = keysOf(graph.workflow.id)
   for (;;) {
@@ -39,6 +39,7 @@ export async function beginRun(
         meta.hash ?? '',
         ...listArg(dropped),
         ...listArg(replicasOf(graph)),
+        ...listArg(await goneHolders(redis, graph.workflow.id, options.host)),
         ...listArg(declaredQueues(graph)),
       ],
     )) as string
@@ -48,6 +49,17 @@ export async function beginRun(
       throw refusal(graph.workflow.id, word as string, run)
     return { run, seed, how: word, orphanedQueues: word === 'adopted' ? await orphans(redis, graph) : [] }
   }
+}
+
+/** Holders on this machine whose process is certainly dead: their leases keep nobody from starting. */
+async function goneHolders(redis: Redis, workflow: string, host: Host): Promise<string[]> {
+  const keys = keysOf(workflow)
+  const gone: string[] = []
+  for (const name of await redis.smembers(keys.replicas)) {
+    const { holder, boot = '', pid, start = '' } = await redis.hgetall(keys.replica(name))
+    if (holder && host.isGone({ boot, pid: Number(pid), start })) gone.push(holder)
+  }
+  return gone
 }
 
 function refusal(workflow: string, word: string, detail: string): EngineError {

@@ -58,14 +58,10 @@ advance(r, token, seq, 'claimed\\n' .. text(taken))
 return answer(taken)
 `
 
+type ClaimOrder = { loop: string; claims: string; sources: string[]; most: number; first: number }
+
 /** Takes items one by one, as `claim` says; the number taken. */
-function takeInTurn(
-  db: Keyspace,
-  p: string,
-  from: { loop: string; claims: string; sources: string[] },
-  most: number,
-  first: number,
-): number {
+function takeInTurn(db: Keyspace, p: string, order: ClaimOrder): number {
   let taken = 0
   let done = false
   const take = (queue: string): boolean => {
@@ -75,15 +71,15 @@ function takeInTurn(
     done = suspect && taken > 0
     if (done) return false
     db.lpop(`${p}q:${queue}`)
-    db.rpush(from.claims, `${queue}\n${head}`)
+    db.rpush(order.claims, `${queue}\n${head}`)
     taken += 1
-    done = suspect || taken >= most
+    done = suspect || taken >= order.most
     return true
   }
-  while (!done && take(`requeue_${from.loop}`));
-  const n = from.sources.length
-  for (let idle = 0, turn = first; !done && idle < n; turn++) {
-    idle = take(from.sources[turn % n] as string) ? 0 : idle + 1
+  while (!done && take(`requeue_${order.loop}`));
+  const n = order.sources.length
+  for (let idle = 0, turn = order.first; !done && idle < n; turn++) {
+    idle = take(order.sources[turn % n] as string) ? 0 : idle + 1
   }
   return taken
 }
@@ -109,7 +105,7 @@ export const claim: Script = {
     if (stop !== undefined) {
       return stop.startsWith('again\nclaimed\n') ? answer(Number(stop.slice('again\nclaimed\n'.length))) : stop
     }
-    const taken = takeInTurn(db, p, { loop, claims: c, sources }, most, first)
+    const taken = takeInTurn(db, p, { loop, claims: c, sources, most, first })
     if (taken === 0) return 'empty'
     for (const [i, queue] of sources.entries()) {
       ringWriters(db, p, queue, Number(pairs[i * 2 + 1]))

@@ -7,8 +7,19 @@
  * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what loop shall be doing; last line: the workflow's
  * release: loop, replica, holder, token, seq, what happens to claims (return|keep) → `released\nRETURNED`
  */
+import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'
-import { Args, advance, fence, preludeLua, requireReturnable, requireType, returnClaims, ring } from './prelude.ts'
+import {
+  Args,
+  advance,
+  fence,
+  preludeLua,
+  type ReturnMark,
+  requireReturnable,
+  requireType,
+  returnClaims,
+  ring,
+} from './prelude.ts'
 
 const acquireLua = `${preludeLua}
 local loop, replica, holder, token, leaseMs = arg(), arg(), arg(), arg(), int()
@@ -58,8 +69,8 @@ export const acquire: Script = {
     if (current !== '' && current !== holder && current !== gone && leftMs > 0) {
       return ['held', current, db.hget(r, 'boot'), db.hget(r, 'pid'), db.hget(r, 'start'), leftMs].join('\n')
     }
-    const dead = current !== '' && current === gone && blame === 'blame'
-    const mark = !dead ? 'none' : db.hget(r, 'alone') === '1' ? 'charge' : 'suspect'
+    const blamed = current !== '' && current === gone && blame === 'blame'
+    const mark = blamed ? blameMark(db, r) : 'none'
     const returned = returnClaims(db, p, name, mark)
     const seq = Number(db.hget(r, 'seq') ?? '0') + 1
     const answer = ['acquired', seq, db.hget(r, 'iterations') ?? '0', returned].join('\n')
@@ -68,6 +79,11 @@ export const acquire: Script = {
     db.hset(r, 'alone', '0', 'seq', String(seq), 'last_token', token, 'last_answer', answer)
     return answer
   },
+}
+
+/** A claim that was held alone is charged with the death of its holder; several are only suspects. */
+function blameMark(db: Keyspace, replica: string): ReturnMark {
+  return db.hget(replica, 'alone') === '1' ? 'charge' : 'suspect'
 }
 
 const renewLua = `${preludeLua}

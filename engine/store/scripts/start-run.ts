@@ -4,7 +4,7 @@
  * counters go when a new run begins; queues and dead letters stay (1.7).
  *
  * Arguments: mode (resume|fresh|adopt), hash, run token, seed, time, schema, nodes JSON, hash that adopting expects,
- * state fields to drop when adopting, replicas of this definition, queues as (name, loops by line) pairs.
+ * state fields to drop when adopting, replicas of this definition, holders that are certainly gone, queues as (name, loops by line) pairs.
  * Answers: `new|resumed|adopted\nRUN\nSEED`, `changed\nRUN`, `running\nREPLICA`, `too-new\nSCHEMA`, `retry`.
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
@@ -13,7 +13,9 @@ import { Args, preludeLua, requireReturnable, requireType, returnClaims } from '
 
 const lua = `${preludeLua}
 local mode, hash, runToken, seed, time, schema, nodes, expected = arg(), arg(), arg(), arg(), arg(), int(), arg(), arg()
-local dropped, replicas, queues = list(), list(), list()
+local dropped, replicas, goneHolders, queues = list(), list(), list(), list()
+local gone = {}
+for _, holder in ipairs(goneHolders) do gone[holder] = true end
 local meta = P .. 'meta'
 for _, k in ipairs({'meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells'}) do
   if not is(P .. k, 'hash') then return wrongType end
@@ -42,8 +44,9 @@ if mode ~= 'fresh' and status == 'running' and current == hash then return 'resu
 if mode == 'resume' and status == 'running' then return 'changed\\n' .. run end
 for _, name in ipairs(known) do
   local lease = redis.call('HGET', P .. 'r:' .. name, 'lease_until')
-  local holder = redis.call('HGET', P .. 'r:' .. name, 'holder')
-  if holder and holder ~= '' and lease and tonumber(lease) > timeMs() then return 'running\\n' .. name end
+  local holder = redis.call('HGET', P .. 'r:' .. name, 'holder') or ''
+  local leased = holder ~= '' and not gone[holder] and lease and tonumber(lease) > timeMs()
+  if status == 'running' and leased then return 'running\\n' .. name end
 end
 if mode == 'adopt' and status == 'running' then
   if current ~= expected then return 'retry' end
@@ -84,6 +87,7 @@ type Declaration = {
   expected: string
   dropped: string[]
   replicas: string[]
+  gone: string[]
   queues: string[]
 }
 
@@ -100,6 +104,7 @@ function readDeclaration(args: readonly string[]): Declaration {
     expected: a.next(),
     dropped: a.list(),
     replicas: a.list(),
+    gone: a.list(),
     queues: a.list(),
   }
 }
@@ -125,10 +130,11 @@ function declare(db: Keyspace, p: string, d: Declaration): void {
   }
 }
 
-function leased(db: Keyspace, p: string, known: readonly string[]): string | undefined {
+function leased(db: Keyspace, p: string, known: readonly string[], gone: readonly string[]): string | undefined {
   return known.find(name => {
+    const holder = db.hget(`${p}r:${name}`, 'holder') ?? ''
     const lease = db.hget(`${p}r:${name}`, 'lease_until')
-    return (db.hget(`${p}r:${name}`, 'holder') ?? '') !== '' && lease !== null && Number(lease) > db.timeMs()
+    return holder !== '' && !gone.includes(holder) && lease !== null && Number(lease) > db.timeMs()
   })
 }
 
@@ -176,8 +182,8 @@ export const startRun: Script = {
     if (meta('run_token') === d.runToken) return `new\n${meta('run')}\n${meta('seed')}`
     if (d.mode !== 'fresh' && running && meta('hash') === d.hash) return `resumed\n${meta('run')}\n${meta('seed')}`
     if (d.mode === 'resume' && running) return `changed\n${meta('run')}`
-    const holder = leased(db, p, known)
-    if (holder !== undefined) return `running\n${holder}`
+    const holder = leased(db, p, known, d.gone)
+    if (running && holder !== undefined) return `running\n${holder}`
     if (d.mode !== 'adopt' || !running) return begin(db, p, known, d)
     return meta('hash') === d.expected ? adopt(db, p, known, d) : 'retry'
   },

@@ -1,0 +1,47 @@
+/** One timer for all deadlines of a loop. */
+import { createClock } from '@sinonjs/fake-timers'
+import { describe, expect, test } from 'vitest'
+import type { Clock } from '../../../engine/ports.ts'
+import { Deadlines } from '../../../engine/run/deadlines.ts'
+
+function setUp() {
+  const timers = createClock(0)
+  const clock: Clock = {
+    now: () => timers.now,
+    monotonic: () => timers.now,
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        const id = timers.setTimeout(resolve, ms)
+        signal?.addEventListener('abort', () => {
+          timers.clearTimeout(id)
+          reject(signal.reason)
+        })
+      }),
+  }
+  return { timers, deadlines: new Deadlines(clock) }
+}
+
+describe('Deadlines', () => {
+  test('expire in order, each at its time, on one timer', async () => {
+    const { timers, deadlines } = setUp()
+    const expired: string[] = []
+    for (const ms of [300, 100, 200]) deadlines.add(ms, () => expired.push(`${ms} at ${timers.now}`))
+    expect(timers.countTimers()).toBe(1)
+    await timers.tickAsync(1000)
+    expect(expired).toEqual(['100 at 100', '200 at 200', '300 at 300'])
+    expect(timers.countTimers()).toBe(0)
+  })
+
+  test('a removed one never expires, and closing leaves no timer', async () => {
+    const { timers, deadlines } = setUp()
+    const expired: number[] = []
+    const first = deadlines.add(100, () => expired.push(1))
+    deadlines.add(150, () => expired.push(2))
+    deadlines.remove(first)
+    await timers.tickAsync(120)
+    deadlines.close()
+    await timers.tickAsync(1000)
+    expect(expired).toEqual([])
+    expect(timers.countTimers()).toBe(0)
+  })
+})
