@@ -11,7 +11,7 @@ import { arithmetic, comparisons, concat, signed, slice } from './operators.ts'
 import type { Run, Value } from './run.ts'
 import { tables } from './tables.ts'
 import type { Args, Expr, FilterCall, Tree } from './tree.ts'
-import { isTruthy, lookup, setKey, sizeOf } from './values.ts'
+import { lookup, setKey, textWork, truthy } from './values.ts'
 
 export type Eval = (run: Run) => Value
 
@@ -82,14 +82,16 @@ function compileMember(expr: Of<'member'>, context: Context): Eval {
   const object = compileExpr(expr.object, context)
   if (expr.key.kind !== 'literal') {
     return checked(expr, context, run => {
-      run.spend(1)
-      return lookup(object(run), key(run))
+      const value = object(run)
+      run.spend(1 + textWork(value))
+      return lookup(value, key(run))
     })
   }
   const constant = expr.key.value
   return checked(expr, context, run => {
-    run.spend(1)
-    return lookup(object(run), constant)
+    const value = object(run)
+    run.spend(1 + textWork(value))
+    return lookup(value, constant)
   })
 }
 
@@ -128,12 +130,13 @@ function usage(entry: Callable): string {
   return `it takes: ${entry.params.join(', ')}`
 }
 
-/** A call that counts its work by the size of what it is applied to. */
+/** A call that counts the texts it is applied to. */
 function apply(entry: Callable, input: Eval, { args, named }: Bound): Eval {
   return run => {
     const value = input(run)
-    run.spend(1 + sizeOf(value))
-    return entry.body(run, value, args(run), named?.(run))
+    const given = args(run)
+    run.spend(given.reduce((work: number, arg) => work + textWork(arg), 1 + textWork(value)))
+    return entry.body(run, value, given, named?.(run))
   }
 }
 
@@ -241,7 +244,7 @@ function compileLogic(expr: Of<'logic'>, context: Context): Eval {
     for (const part of parts) {
       run.spend(1)
       value = part(run)
-      if (isTruthy(value) === stops) return value
+      if (truthy(run, value) === stops) return value
     }
     return value
   }
@@ -261,7 +264,7 @@ function compileChoice(expr: Of<'choice'>, context: Context): Eval {
   const test = compileExpr(expr.test, context)
   const chosen = compileExpr(expr.chosen, context)
   const otherwise = expr.otherwise === undefined ? () => undefined : compileExpr(expr.otherwise, context)
-  return run => (isTruthy(test(run)) ? chosen(run) : otherwise(run))
+  return run => (truthy(run, test(run)) ? chosen(run) : otherwise(run))
 }
 
 const compilers: { readonly [K in Expr['kind']]: Compile<K> } = {
@@ -292,7 +295,7 @@ const compilers: { readonly [K in Expr['kind']]: Compile<K> } = {
   test: compileTest,
   not: (expr, context) => {
     const input = compileExpr(expr.input, context)
-    return run => !isTruthy(input(run))
+    return run => !truthy(run, input(run))
   },
   sign: (expr, context) => {
     const input = compileExpr(expr.input, context)

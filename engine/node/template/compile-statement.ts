@@ -7,7 +7,7 @@ import { applyFilter, type Context, compileExpr, deeper, type Eval } from './com
 import { failure } from './faults.ts'
 import type { Run, Value } from './run.ts'
 import type { FilterCall, Stmt, Target } from './tree.ts'
-import { elements, isTruthy, kindOf, print } from './values.ts'
+import { elements, kindOf, print, truthy } from './values.ts'
 
 type End = 'done' | 'break' | 'continue'
 export type Exec = (run: Run) => End
@@ -35,7 +35,7 @@ function compileIf(stmt: Of<'if'>, context: Context): Exec {
   }))
   const otherwise = compileBody(stmt.otherwise, context)
   return run => {
-    for (const { test, body } of branches) if (isTruthy(test(run))) return body(run)
+    for (const { test, body } of branches) if (truthy(run, test(run))) return body(run)
     return otherwise(run)
   }
 }
@@ -100,7 +100,7 @@ function filtered(run: Run, all: readonly Json[], assign: Assign, only: Eval): J
   return all.filter(item => {
     return inFrame(run, () => {
       assign(run, item)
-      return isTruthy(only(run))
+      return truthy(run, only(run))
     })
   })
 }

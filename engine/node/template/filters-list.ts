@@ -9,13 +9,13 @@ import { arithmetic } from './operators.ts'
 import type { Run, Value } from './run.ts'
 import {
   charCount,
-  chars,
   elements,
   equal,
   isNumeric,
   isObject,
   isTruthy,
   kindOf,
+  lookup,
   makeGroup,
   order,
   setKey,
@@ -55,11 +55,15 @@ export function total(run: Run, list: readonly Value[], start: Value): Value {
   return sum
 }
 
-export function length(value: Value): number {
+export function length(run: Run, value: Value): number {
   if (value === undefined) return 0
   if (typeof value === 'string') return charCount(value)
   if (Array.isArray(value)) return value.length
-  if (isObject(value)) return Object.keys(value).length
+  if (isObject(value)) {
+    const keys = Object.keys(value).length
+    run.spend(keys >> 2)
+    return keys
+  }
   throw failure(`${kindOf(value)} has no length; use | default("", true)`)
 }
 
@@ -164,7 +168,12 @@ export function rounded(value: Value, digits: Value, method: Value): number {
 const otherwise = define('default_value? boolean?', (_run, value, [instead = '', boolean]) =>
   value === undefined || (isTruthy(boolean) && !isTruthy(value)) ? instead : value,
 )
-const size = define('', (_run, value) => length(value))
+const size = define('', length)
+
+/** An element at one end: of lists without walking them. */
+function end(run: Run, value: Value, index: 0 | -1): Value {
+  return Array.isArray(value) || typeof value === 'string' ? lookup(value, index) : elements(run, value).at(index)
+}
 
 export const listFilters = {
   abs: define('', (_run, value) => absolute(value)),
@@ -173,16 +182,14 @@ export const listFilters = {
   d: otherwise,
   default: otherwise,
   dictsort: define('case_sensitive? by? reverse?', dictSort),
-  first: define('', (run, value) => (typeof value === 'string' ? chars(value)[0] : elements(run, value)[0])),
+  first: define('', (run, value) => end(run, value, 0)),
   float: define('default?', (_run, value, [instead = 0]) => toFloat(value) ?? instead),
   groupby: define('attribute default? case_sensitive?', (run, value, [attribute, instead, caseSensitive]) =>
     groupBy(run, elements(run, value), keyOf(run, attribute, caseSensitive), instead),
   ),
   int: define('default? base?', (_run, value, [instead = 0, base = 10]) => toInt(value, Number(base)) ?? instead),
   items: define('', (run, value) => pairs(run, value)),
-  last: define('', (run, value) =>
-    typeof value === 'string' ? Array.from(value).at(-1) : elements(run, value).at(-1),
-  ),
+  last: define('', (run, value) => end(run, value, -1)),
   length: size,
   list: define('', (run, value) => [...elements(run, value)]),
   max: define('case_sensitive? attribute?', (run, value, [caseSensitive, attribute]) =>

@@ -14,7 +14,6 @@ type TextBody = (text: string, args: readonly Value[], run: Run) => string
 function text(signature: string, body: TextBody) {
   return define(signature, (run, value, args) => {
     const source = print(run, value)
-    run.spend(1 + (source.length >> 4))
     return run.made(body(source, args, run))
   })
 }
@@ -38,11 +37,21 @@ function truncate(source: string, [length, killwords, end, leeway]: readonly Val
 }
 
 function indent(source: string, [width, first, blank]: readonly Value[], run: Run): string {
-  const pad = typeof width === 'string' ? width : ' '.repeat(Math.min(count(width, 4), 1000))
+  const spaces = typeof width === 'string' ? 0 : count(width, 4)
+  run.room(spaces)
+  const pad = typeof width === 'string' ? width : ' '.repeat(spaces)
   const lines = source.split('\n')
   run.room(source.length + lines.length * pad.length)
   const indented = lines.map((line, i) => (i > 0 && (line !== '' || isTruthy(blank)) ? pad + line : line))
   return (isTruthy(first) ? pad : '') + indented.join('\n')
+}
+
+function wrap(source: string, [width, long, glue]: readonly Value[], run: Run): string {
+  const style = long === false ? 'keep-long-words' : 'break-long-words'
+  const lines = wordWrap(source, Math.max(1, count(width, 79)), style)
+  const between = glue === undefined ? '\n' : print(run, glue)
+  run.room(source.length + lines.length * between.length)
+  return lines.join(between)
 }
 
 const units = ['Bytes', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB', 'YB']
@@ -120,7 +129,8 @@ export const textFilters = {
   striptags: text('', stripTags),
   title: text('', titleCase),
   tojson: define('indent?', (run, value, [width]) => {
-    const spaces = width === undefined || width === null ? undefined : Math.min(count(width, 0), 10)
+    const spaces = width === undefined || width === null ? undefined : count(width, 0)
+    if ((spaces ?? 0) > 10) throw failure(`tojson indents by up to 10 spaces, not ${spaces}`)
     return run.made(jsonText(run, value, spaces))
   }),
   trim: text('chars?', (source, [set], run) => strip(source, set === undefined ? undefined : print(run, set), 'both')),
@@ -128,10 +138,7 @@ export const textFilters = {
   upper: text('', source => source.toUpperCase()),
   urlencode: define('', (run, value) => run.made(urlEncode(run, value))),
   wordcount: define('', (run, value) => print(run, value).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0),
-  wordwrap: text('width? break_long_words? wrapstring? break_on_hyphens?', (source, [width, long, glue], run) => {
-    const style = long === false ? 'keep-long-words' : 'break-long-words'
-    return wordWrap(source, Math.max(1, count(width, 79)), glue === undefined ? '\n' : print(run, glue), style)
-  }),
+  wordwrap: text('width? break_long_words? wrapstring? break_on_hyphens?', wrap),
   xmlattr: define('autospace?', (run, value, [autospace]) => run.made(xmlAttributes(run, value, autospace !== false))),
 }
 
@@ -142,9 +149,10 @@ export function strip(source: string, set: string | undefined, side: 'both' | 'l
     return side === 'left' ? source.trimStart() : source.trimEnd()
   }
   const list = chars(source)
+  const drop = new Set(set)
   let from = 0
   let to = list.length
-  if (side !== 'right') while (from < to && set.includes(list[from] as string)) from += 1
-  if (side !== 'left') while (to > from && set.includes(list[to - 1] as string)) to -= 1
+  if (side !== 'right') while (from < to && drop.has(list[from] as string)) from += 1
+  if (side !== 'left') while (to > from && drop.has(list[to - 1] as string)) to -= 1
   return charSlice(source, from, to)
 }

@@ -5,7 +5,7 @@ import { dict, extreme, length, reversed, rounded, total } from './filters-list.
 import { toFloat, toInt } from './numbers.ts'
 import { range } from './operators.ts'
 import type { Run, Value } from './run.ts'
-import { elements, isNumeric, isTruthy, kindOf, order, print } from './values.ts'
+import { elements, isNumeric, isTruthy, kindOf, order, print, truthy } from './values.ts'
 
 function number(value: Value, name: string, convert: (value: Value) => number | undefined): number {
   const result = convert(value)
@@ -32,18 +32,18 @@ export const functions = {
     if (!isNumeric(x)) throw failure(`abs() takes a number, not ${kindOf(x)}; use | int or | float`)
     return Math.abs(Number(x))
   }),
-  all: define('list', (run, _value, [list]) => elements(run, list).every(isTruthy)),
-  any: define('list', (run, _value, [list]) => elements(run, list).some(isTruthy)),
-  bool: define('x?', (_run, _value, [x]) => isTruthy(x)),
+  all: define('list', (run, _value, [list]) => elements(run, list).every(item => truthy(run, item))),
+  any: define('list', (run, _value, [list]) => elements(run, list).some(item => truthy(run, item))),
+  bool: define('x?', (run, _value, [x]) => truthy(run, x)),
   dict: define('base? **', (run, _value, [base], named) => dict(run, base, named)),
   float: define('x?', (_run, _value, [x = 0]) => number(x, 'float', toFloat)),
   int: define('x? base?', (_run, _value, [x = 0, base = 10]) =>
     number(x, 'int', value => wholeText(value, Number(base))),
   ),
-  len: define('x', (_run, _value, [x]) => {
+  len: define('x', (run, _value, [x]) => {
     if (typeof x === 'number' || typeof x === 'boolean')
       throw failure(`len() takes text, a list or an object, not ${kindOf(x)}`)
-    return length(x)
+    return length(run, x)
   }),
   list: define('x?', (run, _value, [x]) => [...elements(run, x)]),
   max: define('*', (run, _value, args) => extremeOf(run, args, 1)),

@@ -8,6 +8,7 @@ import { failure } from './faults.ts'
 import { strip } from './filters-text.ts'
 import { formatBraces } from './format.ts'
 import type { Run, Value } from './run.ts'
+import { finder, lastIndexOf } from './search.ts'
 import { pythonTitle, replaceText, splitText } from './text.ts'
 import { charCount, charSlice, chars, contains, elements, equal, isObject, kindOf, lookup, print } from './values.ts'
 
@@ -23,7 +24,6 @@ function ofText(
     if (value === undefined) return undefined
     if (Array.isArray(value) && fallback !== undefined) return fallback(run, value, args)
     if (typeof value !== 'string') throw failure(`this is a method of text, not of ${kindOf(value)}; use | string`)
-    run.spend(1 + (value.length >> 4))
     const result = body(value, args, run, named)
     if (typeof result === 'string') return run.made(result)
     if (Array.isArray(result)) run.spend(result.length)
@@ -51,10 +51,10 @@ function limitOf(value: Value): number {
   return (value as number) < 0 ? Number.POSITIVE_INFINITY : (value as number)
 }
 
-function split(text: string, [separator, max]: readonly Value[]): string[] {
+function split(text: string, [separator, max]: readonly Value[], run: Run): string[] {
   if (separator === undefined || separator === null) return splitBlank(text.trimStart(), limitOf(max))
   if (separator === '') throw failure('split takes a separator of one character or more; use | list for characters')
-  return splitText(text, textArg(separator, 'split'), limitOf(max))
+  return splitText(run, text, textArg(separator, 'split'), limitOf(max))
 }
 
 function splitBlank(text: string, max: number): string[] {
@@ -68,8 +68,8 @@ function splitBlank(text: string, max: number): string[] {
   return at < text.length ? [...parts, text.slice(at)] : parts
 }
 
-function rightSplit(text: string, [separator, max]: readonly Value[]): string[] {
-  const all = split(text, [separator, undefined])
+function rightSplit(text: string, [separator, max]: readonly Value[], run: Run): string[] {
+  const all = split(text, [separator, undefined], run)
   const extra = all.length - 1 - limitOf(max)
   if (extra <= 0) return all
   if (typeof separator !== 'string') throw failure('rsplit with a number of cuts takes a separator')
@@ -82,9 +82,9 @@ function matches(args: readonly Value[], holds: (part: string) => boolean): bool
 }
 
 /** The index of a part, in characters, or -1. */
-function find(text: string, part: Value, from: 'start' | 'end'): number {
+function find(run: Run, text: string, part: Value, from: 'start' | 'end'): number {
   const wanted = textArg(part, 'find')
-  const unit = from === 'start' ? text.indexOf(wanted) : text.lastIndexOf(wanted)
+  const unit = from === 'start' ? finder(run, text, wanted)(0) : lastIndexOf(run, text, wanted)
   return unit < 0 ? -1 : charCount(text.slice(0, unit))
 }
 
@@ -132,13 +132,12 @@ export const methods = {
     'item',
     (text, [part], run) => {
       const wanted = textArg(part, 'count')
-      run.spend(text.length >> 4)
-      return wanted === '' ? charCount(text) + 1 : splitText(text, wanted, Number.POSITIVE_INFINITY).length - 1
+      return wanted === '' ? charCount(text) + 1 : splitText(run, text, wanted, Number.POSITIVE_INFINITY).length - 1
     },
     (run, list, [item]) => elements(run, list).filter(element => equal(run, element, item)).length,
   ),
   endswith: ofText('suffix', (text, args) => matches(args, part => text.endsWith(part))),
-  find: ofText('sub', (text, [part]) => find(text, part, 'start')),
+  find: ofText('sub', (text, [part], run) => find(run, text, part, 'start')),
   format: ofText('* **', (text, args, run, named) => formatBraces(run, text, args, named)),
   get: define('key default?', (run, value, [key, instead = null]) => {
     if (value === undefined) return instead
@@ -148,8 +147,8 @@ export const methods = {
   }),
   index: ofText(
     'item',
-    (text, [part]) => {
-      const at = find(text, part, 'start')
+    (text, [part], run) => {
+      const at = find(run, text, part, 'start')
       if (at < 0) throw failure(`${kindOf(part)} is not in the text; use find(), which gives -1`)
       return at
     },
@@ -185,7 +184,7 @@ export const methods = {
     return suffix !== '' && text.endsWith(suffix) ? text.slice(0, -suffix.length) : text
   }),
   replace: ofText('old new count?', (text, args, run) => replaceFrom(run, text, args)),
-  rfind: ofText('sub', (text, [part]) => find(text, part, 'end')),
+  rfind: ofText('sub', (text, [part], run) => find(run, text, part, 'end')),
   rjust: padded('left'),
   rsplit: ofText('sep? maxsplit?', rightSplit),
   rstrip: stripped('right'),

@@ -7,7 +7,7 @@ import { limits } from '../../limits.ts'
 import { failure, overBudget } from './faults.ts'
 import { formatPercent } from './format.ts'
 import type { Run, Value } from './run.ts'
-import { chars, contains, equal, isNumeric, isObject, kindOf, order, print } from './values.ts'
+import { chars, contains, equal, isNumeric, isObject, kindOf, order, print, textWork } from './values.ts'
 
 type Operator = (run: Run, a: Value, b: Value) => Value
 
@@ -148,6 +148,7 @@ export function slice(run: Run, value: Value, bounds: readonly (Value | undefine
       return (bound ?? undefined) as number | undefined
     throw failure(`a slice goes by whole numbers, not by ${kindOf(bound)}`)
   })
+  run.spend(textWork(value))
   if (step === 0) throw failure('a slice cannot go in steps of 0')
   const low = step > 0 ? 0 : -1
   const high = step > 0 ? source.length : source.length - 1

@@ -11,7 +11,7 @@ import { functions } from './functions.ts'
 import { methods } from './methods.ts'
 import type { Run, Value } from './run.ts'
 import { tests } from './tests.ts'
-import { elements, isTruthy, kindOf } from './values.ts'
+import { elements, kindOf, textWork, truthy } from './values.ts'
 
 /** Calls an entry whose name is only known now. Throws `TEMPLATE_FAILED`, as there is no place in the source to name. */
 function byName(run: Run, what: 'filter' | 'test', value: Value, [name, ...args]: readonly Value[]): Value {
@@ -24,7 +24,7 @@ function byName(run: Run, what: 'filter' | 'test', value: Value, [name, ...args]
   if (args.length < entry.required || (args.length > entry.params.length && !entry.rest)) {
     throw failure(`the ${what} "${name}" takes ${entry.params.length} arguments, not ${args.length}`)
   }
-  run.spend(1)
+  run.spend(args.reduce((work: number, arg) => work + textWork(arg), 1 + textWork(value)))
   return entry.body(run, value, args, undefined)
 }
 
@@ -43,7 +43,8 @@ type Keep = 'select' | 'reject'
 
 function selected(keep: Keep) {
   return define('*', (run, value, args) => {
-    const holds = (item: Value) => (args[0] === undefined ? isTruthy(item) : isTruthy(byName(run, 'test', item, args)))
+    const holds = (item: Value) =>
+      args[0] === undefined ? truthy(run, item) : truthy(run, byName(run, 'test', item, args))
     return elements(run, value).filter(item => holds(item) === (keep === 'select'))
   })
 }
@@ -53,7 +54,7 @@ function selectedBy(keep: Keep) {
     const pick = picker(attribute)
     const holds = (item: Value) => {
       const field = pick(run, item)
-      return isTruthy(args[0] === undefined ? field : byName(run, 'test', field, args))
+      return truthy(run, args[0] === undefined ? field : byName(run, 'test', field, args))
     }
     return elements(run, value).filter(item => holds(item) === (keep === 'select'))
   })

@@ -1,6 +1,7 @@
 /** Text work that filters and methods share. Everything here is linear in its input: no pattern backtracks. */
 import { failure } from './faults.ts'
 import type { Run, Value } from './run.ts'
+import { finder } from './search.ts'
 import { chars, kindOf } from './values.ts'
 
 const htmlCodes: Readonly<Record<string, string>> = {
@@ -62,26 +63,27 @@ export function replaceText(run: Run, text: string, { from, to, times }: Replace
     throw failure(`replace takes a whole number of times, not ${kindOf(times)}`)
   }
   const max = typeof times === 'number' && times >= 0 ? times : Number.POSITIVE_INFINITY
-  const parts = split(text, from, max)
+  const parts = split(run, text, from, max)
   run.spend(parts.length)
   run.room(text.length + (parts.length - 1) * (to.length - from.length))
   return parts.join(to)
 }
 
 /** Cuts at each separator, at most `max` times; an empty separator stands around every character. */
-function split(text: string, separator: string, max: number): string[] {
+function split(run: Run, text: string, separator: string, max: number): string[] {
   if (separator === '') {
     const all = ['', ...chars(text), '']
     return all.length - 1 <= max ? all : [...all.slice(0, max), all.slice(max).join('')]
   }
-  return splitText(text, separator, max)
+  return splitText(run, text, separator, max)
 }
 
 /** Cuts at each separator from the left, at most `max` times. */
-export function splitText(text: string, separator: string, max: number): string[] {
+export function splitText(run: Run, text: string, separator: string, max: number): string[] {
+  const find = finder(run, text, separator)
   const parts: string[] = []
   let at = 0
-  for (let next = text.indexOf(separator); next >= 0 && parts.length < max; next = text.indexOf(separator, at)) {
+  for (let next = find(0); next >= 0 && parts.length < max; next = find(at)) {
     parts.push(text.slice(at, next))
     at = next + separator.length
   }
@@ -100,20 +102,14 @@ export function quoteUrl(text: string, safe: '' | '/'): string {
   return safe === '/' ? quoted.replaceAll('%2F', '/') : quoted
 }
 
+type LongWords = 'break-long-words' | 'keep-long-words'
+
 /** Lines of at most `width` characters, broken at white space; existing lines are wrapped one by one. */
-export function wordWrap(
-  text: string,
-  width: number,
-  glue: string,
-  style: 'break-long-words' | 'keep-long-words',
-): string {
-  return text
-    .split(/\r\n|\r|\n/)
-    .map(line => wrapLine(line, width, style).join(glue))
-    .join(glue)
+export function wordWrap(text: string, width: number, style: LongWords): string[] {
+  return text.split(/\r\n|\r|\n/).flatMap(line => wrapLine(line, width, style))
 }
 
-function wrapLine(line: string, width: number, style: 'break-long-words' | 'keep-long-words'): string[] {
+function wrapLine(line: string, width: number, style: LongWords): string[] {
   const lines: string[] = []
   let current = ''
   for (const word of line.split(' ')) {

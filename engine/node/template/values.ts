@@ -7,6 +7,7 @@ import type { Json, JsonObject } from '../../json.ts'
 import { limits } from '../../limits.ts'
 import { failure, overBudget } from './faults.ts'
 import type { Run, Value } from './run.ts'
+import { includesText } from './search.ts'
 
 const forbidden = new Set(['__proto__', 'constructor', 'prototype'])
 const surrogate = /[\ud800-\udfff]/
@@ -64,6 +65,14 @@ export function isTruthy(value: Value): boolean {
   return Boolean(value)
 }
 
+/** Truth, with the keys of an object counted: a host may have to list them all to see whether there is one. */
+export function truthy(run: Run, value: Value): boolean {
+  if (!isObject(value)) return isTruthy(value)
+  const keys = Object.keys(value).length
+  run.spend(keys >> 2)
+  return keys > 0
+}
+
 /** The word for a value's type in messages. */
 export function kindOf(value: Value): string {
   if (value === undefined) return 'a missing value'
@@ -77,7 +86,7 @@ export function kindOf(value: Value): string {
 
 /** Equality as in Python: by content, `1 == true`, and a text never equals a number. */
 export function equal(run: Run, a: Value, b: Value, depth = 0): boolean {
-  run.spend(1)
+  run.spend(1 + (typeof a === 'string' ? a.length >> 8 : 0))
   if (a === b) return true
   if (typeof a === 'boolean' && typeof b === 'number') return Number(a) === b
   if (typeof a === 'number' && typeof b === 'boolean') return Number(b) === a
@@ -96,7 +105,7 @@ export function equal(run: Run, a: Value, b: Value, depth = 0): boolean {
 
 /** Negative, zero or positive. Throws `TEMPLATE_FAILED` for what has no order (text and number, null). */
 export function order(run: Run, a: Value, b: Value, depth = 0): number {
-  run.spend(1)
+  run.spend(1 + (typeof a === 'string' ? a.length >> 8 : 0))
   if (isNumeric(a) && isNumeric(b)) return Number(a) - Number(b)
   if (typeof a === 'string' && typeof b === 'string') return Number(a > b) - Number(a < b)
   if (!Array.isArray(a) || !Array.isArray(b)) {
@@ -121,8 +130,7 @@ export function contains(run: Run, container: Value, item: Value): boolean {
   if (typeof container !== 'string') throw failure(`nothing is in ${kindOf(container)}; test a list, object or text`)
   if (item === undefined) return false
   if (typeof item !== 'string') throw failure(`only text is in a text, not ${kindOf(item)}; use | string`)
-  run.spend(1 + (container.length >> 4))
-  return container.includes(item)
+  return includesText(run, container, item)
 }
 
 /** What a loop goes over: elements, characters, or the keys of an object; nothing for a missing value. */
@@ -215,9 +223,7 @@ export function charSlice(text: string, start: number, end?: number): string {
   return surrogate.test(text) ? Array.from(text).slice(start, end).join('') : text.slice(start, end)
 }
 
-/** A size for budgets: elements, keys, or text in steps of 16 units. */
-export function sizeOf(value: Value): number {
-  if (typeof value === 'string') return value.length >> 4
-  if (Array.isArray(value)) return value.length
-  return isObject(value) ? Object.keys(value).length : 1
+/** What working through texts costs, in steps; lists and objects are counted by what walks them. */
+export function textWork(value: Value): number {
+  return typeof value === 'string' ? value.length >> 4 : 0
 }

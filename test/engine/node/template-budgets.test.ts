@@ -8,6 +8,13 @@ import { compileExpression, compileTemplate } from '../../../engine/node/templat
 import { deepFreeze, scopeOf } from '../../support/template-scope.ts'
 
 const data = deepFreeze({ text: 'x'.repeat(100_000), list: Array.from({ length: 5_000 }, (_, i) => i) })
+const big = deepFreeze({
+  emoji: '🎉'.repeat(100_000),
+  same: `${'🎉'.repeat(99_999)}☕☕`,
+  object: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`k${i}`, i])),
+  repetitive: 'a'.repeat(200_000),
+  needle: `${'a'.repeat(50_000)}b${'a'.repeat(50_000)}`,
+})
 const many = (text: string, times: number) => text.repeat(times)
 
 function codeOf(body: () => unknown): string {
@@ -92,6 +99,8 @@ describe('TEMPLATE_BUDGET while rendering', () => {
     ['percent width', '{{ "%1000000000d" % 1 }}'],
     ['format width', '{{ "{:>1000000000}".format(1) }}'],
     ['indent', '{{ ("\\n" * 100000) | indent(1000) }}'],
+    ['wordwrap', '{{ data.text | wordwrap(1, true, data.text) }}'],
+    ['indent width', '{{ "x" | indent(1000000000) }}'],
     ['batch fill', '{{ [1] | batch(1000000000, 0) }}'],
     ['slice count', '{{ [1] | slice(1000000000) }}'],
     ['output', '{% for i in range(100) %}{{ data.text }}{% endfor %}'],
@@ -106,6 +115,39 @@ describe('TEMPLATE_BUDGET while rendering', () => {
     expect(codeOf(() => template.render(scopeOf(data)))).toBe('TEMPLATE_BUDGET')
     // Nothing is left over in the template: it stops again, and at the same place.
     expect(codeOf(() => template.render(scopeOf(data)))).toBe('TEMPLATE_BUDGET')
+  })
+
+  // One step that costs the host milliseconds is not one step.
+  const costly = [
+    'data.emoji[5]',
+    'data.emoji | length',
+    'data.emoji[1:2]',
+    'data.emoji == data.same',
+    'data.emoji < data.same',
+    '1 if data.object',
+    'data.object | length',
+    'data.object.keys()',
+    'data.needle in data.repetitive',
+    'data.repetitive.rfind(data.needle)',
+    'data.repetitive.find(data.needle)',
+    'data.repetitive | replace(data.needle, "")',
+    'data.repetitive.split(data.needle)',
+    '"a".strip(data.repetitive)',
+    '"a" | truncate(1, end=data.repetitive)',
+    '[data.emoji] | map(attribute=0)',
+    '[data.emoji] | map("length")',
+    'data.emoji.startswith("x")',
+  ]
+  test.each(costly)('%s is counted by the size of its data', expression => {
+    const loop = '{% for i in range(100000) %}'
+    const source = `${loop}{% set x = ${expression} %}{% endfor %}`
+    expect(codeOf(() => compileTemplate(source).render(scopeOf(big)))).toMatch(/^TEMPLATE_(BUDGET|FAILED)$/)
+  })
+
+  test('what takes no time costs little: looking at a long list in a loop over it', () => {
+    const source =
+      '{% for x in data.list %}{{ data.list | length }}{{ data.list | last }}{{ data.list[-1] }}{% endfor %}'
+    expect(codeOf(() => compileTemplate(source).render(scopeOf(data)))).toBe('ok')
   })
 
   test('deeply nested data neither overflows the stack nor prints', () => {
