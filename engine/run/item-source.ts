@@ -43,6 +43,8 @@ export class ItemSource {
   /** False only when the last commit said that nothing was requeued to this loop. */
   #maybeRequeued = true
   #pauseMs = 0
+  /** Wall clock: the producer is not asked before. */
+  #askAtMs = 0
 
   constructor(host: SourceHost) {
     const { loop, queues } = host.scope
@@ -58,8 +60,12 @@ export class ItemSource {
   async next(): Promise<Next> {
     const entry = await this.#claim()
     if (entry !== undefined) return await this.#begin(entry)
-    const { producer } = this.#host.scope.loop
-    return this.#readsQueues || producer === undefined ? { kind: 'end' } : await this.#produce(producer)
+    const { loop, ports } = this.#host.scope
+    if (this.#readsQueues || loop.producer === undefined) return { kind: 'end' }
+    if (ports.clock.now() < this.#askAtMs) return { kind: 'wait', untilMs: this.#askAtMs }
+    const next = await this.#produce(loop.producer)
+    if (next.kind === 'wait') this.#askAtMs = next.untilMs
+    return next
   }
 
   /** After a wait anything may have come. */
