@@ -47,11 +47,24 @@ async function importFile(path: string): Promise<Record<string, unknown>> {
       await unregister()
     }
   } catch (error) {
-    const isLoaderMissing = codeOf(error) === 'ERR_MODULE_NOT_FOUND' && messageOf(error).includes("'tsx'")
-    const advice = isLoaderMissing ? 'install tsx, or compile it to JavaScript' : 'correct it, or take it out'
-    throw new EngineError('USAGE', `Cannot import custom nodes from "${path}": ${messageOf(error)}; ${advice}`, {
-      cause: error,
-    })
+    throw new EngineError(
+      'USAGE',
+      `Cannot import custom nodes from "${path}": ${messageOf(error)}; ${adviceFor(error)}`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+function adviceFor(error: unknown): string {
+  switch (codeOf(error)) {
+    case 'ERR_REQUIRE_CYCLE_MODULE':
+      return 'name it .mts, or put "type": "module" into the package.json beside it'
+    case 'ERR_MODULE_NOT_FOUND':
+      return messageOf(error).includes("'tsx'") ? 'install tsx, or compile it to JavaScript' : 'correct the import'
+    default:
+      return 'correct it, or take it out'
   }
 }
 

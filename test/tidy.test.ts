@@ -1,6 +1,6 @@
 /**
  * The linter of our own rules: what crosses a boundary, what must not be written where, what nobody uses. Biome holds
- * the rest (function and file length, nesting, parameters, import cycles, skipped tests): see biome.json.
+ * the rest (function and file length, parameters, import cycles, skipped tests): see biome.json.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import {
   bannedWords,
   deadFiles,
+  deepNesting,
   forbiddenImports,
   misnamedNodes,
   missingHeader,
@@ -45,6 +46,7 @@ describe('the tree', () => {
   it('imports in the allowed directions only', () => expect(sources.flatMap(forbiddenImports)).toEqual([]))
   it('has no file that nothing imports', () => expect(deadFiles(sources, entries)).toEqual([]))
   it('names node files after their identifier', () => expect(sources.flatMap(misnamedNodes)).toEqual([]))
+  it('nests no control flow deeper than three', () => expect([...sources, ...tests].flatMap(deepNesting)).toEqual([]))
   it('says in each file why it exists', () => expect(sources.flatMap(missingHeader)).toEqual([]))
 
   it('suppresses no more lint rules than it did', () => {
@@ -98,6 +100,8 @@ describe('the rules', () => {
     ['engine/a.ts', 'node:fs'],
     ['engine/a.ts', 'ioredis'],
     ['daemon/a.ts', '../sim/world.ts'],
+    ['daemon/commands/sim.ts', '../../sim/world.ts'],
+    ['daemon/commands/run.ts', '../../sim/cli.ts'],
     ['daemon/a.ts', 'ioredis'],
     ['sim/a.ts', '../daemon/redis.ts'],
     ['sim/a.ts', '../test/support/x.ts'],
@@ -110,6 +114,7 @@ describe('the rules', () => {
     ['engine/a.ts', 'zod'],
     ['daemon/redis.ts', 'ioredis'],
     ['sim/a.ts', '../engine/index.ts'],
+    ['daemon/commands/sim.ts', '../../sim/cli.js'],
   ])('allow that %s imports %s', (path, specifier) =>
     expect(forbiddenImports({ path, text: `import { x } from '${specifier}'` })).toEqual([]),
   )
@@ -123,6 +128,14 @@ describe('the rules', () => {
       { path: 'engine/d.ts', text: '' },
     ]
     expect(deadFiles(files, new Set(['engine/index.ts', 'engine/c.ts']))).toEqual(['engine/d.ts'])
+  })
+
+  it('find nesting, function by function', () => {
+    const nested = (depth: number): string =>
+      Array.from({ length: depth }, (_, i) => `${'  '.repeat(i + 1)}if (x) {`).join('\n')
+    expect(deepNesting(engineFile(`function f() {\n${nested(3)}`))).toEqual([])
+    expect(deepNesting(engineFile(`function f() {\n${nested(4)}`))).toHaveLength(1)
+    expect(deepNesting(engineFile(`function f() {\n${nested(3)}\n        g(() => {\n          if (y) {`))).toEqual([])
   })
 
   it('find misnamed nodes and missing headers', () => {

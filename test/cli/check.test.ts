@@ -175,19 +175,4 @@ describe('nodes --json', () => {
     expect(lines).toHaveLength(1)
     expect(lines[0]).toMatchObject({ type: 'queue-writer', kind: 'non-blocking' })
   })
-
-  it('includes custom nodes', async () => {
-    const cwd = temporaryFolder()
-    const code = `import { BlockingNode, defineForm } from ${JSON.stringify(join(repository, 'dist/engine/index.js'))}
-export class Shout extends BlockingNode {
-  static identifier = 'shout'
-  static label = 'Shout'
-  static description = 'Shouts'
-  static form = defineForm({})
-  async execute(input) { return { ...input, data: { shouted: true } } }
-}`
-    writeFileSync(join(cwd, 'shout.mjs'), code)
-    const { lines, stderr } = await cli(['nodes', 'shout', '--json', '--nodes', '.'], { cwd })
-    expect(lines[0], stderr).toMatchObject({ type: 'shout', kind: 'blocking' })
-  })
 })
