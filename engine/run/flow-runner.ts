@@ -13,7 +13,7 @@ import { limits } from '../limits.ts'
 import type { Ports } from '../ports.ts'
 import { keysOf } from '../store/keys.ts'
 import type { CommitAnswer, CompletionTest, IterationCommit, ReplicaStore } from '../store/replica-store.ts'
-import { isTransient } from '../store/retry.ts'
+import { isTransient, retryTransient } from '../store/retry.ts'
 import { readRuntime, readState } from '../store/run-store.ts'
 import type { EngineEvent } from '../trace/events.ts'
 import { deadLetterOf, type FailedItem } from './dead-letter.ts'
@@ -22,7 +22,8 @@ import { Instances } from './instances.ts'
 import { type Arrival, ItemSource } from './item-source.ts'
 import { Iteration, NodeFailure } from './iteration.ts'
 import type { LoopControl } from './loop-control.ts'
-import type { LoopEvent, LoopScope } from './loop-scope.ts'
+import { LoopEvents } from './loop-events.ts'
+import type { LoopScope } from './loop-scope.ts'
 
 export type RunnerOptions = {
   graph: FlowGraph
@@ -37,14 +38,15 @@ export type RunnerOptions = {
   onActivity: (activity: 'busy' | 'waiting') => void
 }
 
-/** How serving a replica ended. `ended`: the loop is complete; `drained`: it was told to stop. */
-export type ServeResult = 'ended' | 'drained'
+/** How serving a replica ended: its loop is complete, with it the whole run, or it was told to stop. */
+export type ServeResult = 'ended' | 'run-ended' | 'drained'
 
 export class FlowRunner {
   readonly #options: RunnerOptions
   readonly #store: ReplicaStore
   readonly #scope: LoopScope
   readonly #source: ItemSource
+  readonly #events: LoopEvents
   /** Finished iterations of this replica in this run, over all holders. */
   #count: number
   #runtimeVersion = '0'
@@ -55,6 +57,11 @@ export class FlowRunner {
     this.#store = lease.store
     this.#count = lease.iterations
     const { graph, loop, run, ports } = options
+    this.#events = new LoopEvents(
+      { workflow: graph.workflow.id, run: run.id, loop: loop.id },
+      ports.clock,
+      options.emit,
+    )
     const queues = new Map(graph.queues.map(queue => [queue.name, queue]))
     this.#scope = {
       graph,
@@ -63,10 +70,10 @@ export class FlowRunner {
       run,
       ports,
       instances: new Instances(loop.nodes, (node, error) =>
-        this.#warn('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
+        this.#events.warning('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
       ),
       deadlines: new Deadlines(ports.clock),
-      emit: event => this.#emit(event),
+      events: this.#events,
       state: new Map(),
       runtime: new Map(),
       delayUntil: (field, wakeAt) => this.#store.delayUntil(field, wakeAt),
@@ -78,7 +85,6 @@ export class FlowRunner {
       abortable: (iteration, work) => this.#abortable(iteration, work),
       commitState: iteration => this.#commitState(iteration),
       noteRuntime: version => this.#refreshRuntime(version),
-      warn: (code, message) => this.#warn(code, message),
     })
   }
 
@@ -88,7 +94,7 @@ export class FlowRunner {
     try {
       await instances.open()
       await this.#readCommitted()
-      this.#emit({ type: 'loop_started' })
+      this.#events.loopStarted()
       return await this.#loop()
     } finally {
       deadlines.close()
@@ -115,7 +121,8 @@ export class FlowRunner {
       const next = await this.#source.next()
       if (next.kind === 'wait') await this.#wait(next.untilMs)
       else if (next.kind === 'end') {
-        if (await this.#complete()) return await this.#release('ended')
+        const end = await this.#complete()
+        if (end !== undefined) return await this.#release(end)
         await this.#wait(Number.POSITIVE_INFINITY)
       } else if (!(await this.#process(next))) return await this.#abandon()
     }
@@ -134,15 +141,14 @@ export class FlowRunner {
     const seconds = () => (clock.monotonic() - startedMs) / 1000
     if (failure === undefined) {
       if (!(await this.#commit(iteration, iteration.effects.toCommit(entry?.key)))) return false
-      this.#emit({ type: 'iteration_completed', iteration: iteration.number, duration: seconds() })
+      this.#events.iterationCompleted(iteration.number, seconds())
       return true
     }
     const { letter, record } = deadLetterOf(this.#scope, failure)
     const commit = iteration.effects.toFailure(entry?.key, this.#options.loop.producer?.id, { id: letter.id, record })
     if (!(await this.#commit(iteration, commit))) return false
-    const { time: _time, run: _run, loop: _loop, ...told } = letter
-    this.#emit({ type: 'iteration_failed', iteration: iteration.number, error: letter.error, duration: seconds() })
-    this.#emit({ type: 'dead_letter', ...told })
+    this.#events.iterationFailed(iteration.number, letter.error, seconds())
+    this.#events.deadLetter(letter)
     return true
   }
 
@@ -186,7 +192,7 @@ export class FlowRunner {
       )
     }
     for (const node of await iteration.end()) {
-      this.#warn(
+      this.#events.warning(
         'NODE_HOLDS_ON',
         `Node "${node.id}" did not stop within ${limits.abortGraceMs} ms of its abort; its instance is replaced`,
       )
@@ -214,7 +220,7 @@ export class FlowRunner {
     const queue = this.#scope.queues.get(name ?? '')
     if (queue === undefined || queue.readers.length > 0 || this.#saidFull.has(queue.name)) return
     this.#saidFull.add(queue.name)
-    this.#warn(
+    this.#events.warning(
       'QUEUE_FULL',
       `Queue "${queue.name}" is full (${queue.maxLength} items) and no loop reads it; the loop waits`,
     )
@@ -229,7 +235,7 @@ export class FlowRunner {
     for (const node of commit.state.keys()) this.#scope.state.set(node, iteration.effects.getState(node) as Json)
     this.#source.noteRequeued(answer.requeued)
     if (answer.dropped > 0)
-      this.#warn(
+      this.#events.warning(
         'DEAD_LETTERS_DROPPED',
         `${answer.dropped} of the oldest dead letters were dropped: there were more than settings.dead_letters.max`,
       )
@@ -258,17 +264,15 @@ export class FlowRunner {
     }
   }
 
-  /** Ends the loop if nothing can come any more. True when it has ended, by whomever. */
-  async #complete(): Promise<boolean> {
-    const { completion, emit, graph, run, ports } = this.#options
+  /** Ends the loop if nothing can come any more; undefined when something can. */
+  async #complete(): Promise<'ended' | 'run-ended' | undefined> {
+    const { completion } = this.#options
     const answer = await this.#store.complete(completion)
-    if (answer === 'waiting') return false
-    if (answer === 'ended') return true
+    if (answer === 'waiting') return undefined
+    if (answer === 'ended') return 'ended'
     // the replica that ends a cycle speaks for all its loops
-    for (const loop of completion.cycle) {
-      emit({ type: 'loop_completed', time: ports.clock.now(), workflow_id: graph.workflow.id, run: run.id, loop })
-    }
-    return true
+    for (const loop of completion.cycle) this.#events.loopCompleted(loop)
+    return answer === 'workflow' ? 'run-ended' : 'ended'
   }
 
   /** Gives the lease back, so that nobody has to wait for it to run out. */
@@ -288,16 +292,23 @@ export class FlowRunner {
   async #readCommitted(): Promise<void> {
     const { ports, graph, loop } = this.#options
     const stateful = loop.nodes.filter(node => node.class.stateful).map(node => node.id)
-    this.#scope.state = await readState(ports.redis, graph.workflow.id, stateful)
+    this.#scope.state = await this.#read(() => readState(ports.redis, graph.workflow.id, stateful))
     await this.#refreshRuntime('')
   }
 
   /** Reads the variables again unless `version` is the one known; '' for an unknown one. */
   async #refreshRuntime(version: string): Promise<void> {
     if (version === this.#runtimeVersion) return
-    const snapshot = await readRuntime(this.#options.ports.redis, this.#options.graph.workflow.id)
+    const { ports, graph } = this.#options
+    const snapshot = await this.#read(() => readRuntime(ports.redis, graph.workflow.id))
     this.#runtimeVersion = snapshot.version
     this.#scope.runtime = snapshot.variables
+  }
+
+  /** Reads through an outage: nobody is to blame for one. */
+  #read<T>(call: () => Promise<T>): Promise<T> {
+    const { ports, control } = this.#options
+    return retryTransient({ clock: ports.clock, signal: control.aborted, pauseMsMax: limits.wakeWaitMs }, call)
   }
 
   #iteration(key = this.#pushPrefix()): Iteration {
@@ -309,25 +320,6 @@ export class FlowRunner {
   #pushPrefix(): string {
     const { run, loop, replica } = this.#options
     return `${run.seed.slice(0, 8)}.${loop.id}.${replica}.${this.#count}`
-  }
-
-  #emit(event: LoopEvent): void {
-    const { graph, run, loop, ports, emit } = this.#options
-    const stamp = { time: ports.clock.now(), workflow_id: graph.workflow.id, run: run.id, loop: loop.id }
-    emit({ ...stamp, ...event } as EngineEvent)
-  }
-
-  #warn(code: string, message: string): void {
-    const { graph, run, loop, ports, emit } = this.#options
-    emit({
-      type: 'warning',
-      time: ports.clock.now(),
-      workflow_id: graph.workflow.id,
-      run: run.id,
-      loop: loop.id,
-      code,
-      message,
-    })
   }
 }
 

@@ -32,7 +32,6 @@ export type SourceHost = {
   abortable: <T>(iteration: Iteration, work: Promise<T>) => Promise<T>
   commitState: (iteration: Iteration) => Promise<void>
   noteRuntime: (version: string) => Promise<void>
-  warn: (code: string, message: string) => void
 }
 
 export class ItemSource {
@@ -92,7 +91,7 @@ export class ItemSource {
     const { loop, graph } = scope
     const iteration = newIteration(entry.key)
     const arrival = { iteration, entry, item: entry.item }
-    scope.emit({ type: 'iteration_started', iteration: iteration.number })
+    scope.events.iterationStarted(iteration.number)
     if (entry.charges >= graph.workflow.settings.max_deliveries) return { kind: 'poison', ...arrival }
     // a producer with a source of its own did its part when it made this item, before it was dead-lettered and requeued
     if (loop.producer === undefined || !this.#readsQueues) return { kind: 'item', ...arrival }
@@ -118,7 +117,7 @@ export class ItemSource {
     if (result instanceof ExecutionCompleted) return await this.#withoutItem(iteration, { kind: 'end' })
     if (result instanceof NotBefore)
       return await this.#withoutItem(iteration, { kind: 'wait', untilMs: result.untilMs })
-    scope.emit({ type: 'iteration_started', iteration: iteration.number })
+    scope.events.iterationStarted(iteration.number)
     iteration.started(producer)
     iteration.completed(producer, scope.ports.clock.monotonic())
     return { kind: 'item', iteration, entry: undefined, item: result as NodeOutput }
@@ -133,16 +132,19 @@ export class ItemSource {
 
   /** A producer that moved on before it threw gives up that item as a dead letter; one that did not is asked again later. */
   async #producerFailed(iteration: Iteration, failure: NodeFailure, item: NodeOutput): Promise<Next> {
-    const { scope, warn } = this.#host
+    const { scope } = this.#host
     if (iteration.effects.state.size > 0) {
-      scope.emit({ type: 'iteration_started', iteration: iteration.number })
+      scope.events.iterationStarted(iteration.number)
       return { kind: 'failed', iteration, entry: undefined, failure, item }
     }
     await iteration.end()
     const pauseMs = this.#pauseMs === 0 ? limits.producerPauseMs : this.#pauseMs * 2
     this.#pauseMs = Math.min(pauseMs, limits.producerPauseMsMax)
     const again = `asking it again in ${this.#pauseMs / 1000} s`
-    warn('PRODUCER_FAILED', `Producer "${failure.node.id}" failed: ${messageOf(failure.cause)}; ${again}`)
+    scope.events.warning(
+      'PRODUCER_FAILED',
+      `Producer "${failure.node.id}" failed: ${messageOf(failure.cause)}; ${again}`,
+    )
     return { kind: 'wait', untilMs: scope.ports.clock.now() + this.#pauseMs }
   }
 }

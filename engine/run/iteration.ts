@@ -98,13 +98,12 @@ export class Iteration {
   }
 
   started(node: FlowNode): void {
-    this.scope.emit({ type: 'node_started', iteration: this.number, ...named(node) })
+    this.scope.events.nodeStarted(this.number, node)
   }
 
   completed(node: FlowNode, startedMs: number, route?: string): void {
     const duration = this.#secondsSince(startedMs)
-    const taken = route === undefined ? {} : { route }
-    this.scope.emit({ type: 'node_completed', iteration: this.number, ...named(node), ...taken, duration })
+    this.scope.events.nodeCompleted(this.number, node, route === undefined ? { duration } : { route, duration })
   }
 
   // --- the walk
@@ -229,28 +228,17 @@ export class Iteration {
   #failed(node: FlowNode, startedMs: number, error: unknown): unknown {
     // a failure of a body node, or of an abort that came from elsewhere, was told where it happened
     if (error instanceof NodeFailure || (this.signal.aborted && error === this.signal.reason)) return error
-    const duration = this.#secondsSince(startedMs)
-    this.scope.emit({
-      type: 'node_failed',
-      iteration: this.number,
-      ...named(node),
-      error: toErrorRecord(error),
-      duration,
-    })
+    this.scope.events.nodeFailed(this.number, node, toErrorRecord(error), this.#secondsSince(startedMs))
     return new NodeFailure(node, error)
   }
 
   #skipped(node: FlowNode): void {
-    this.scope.emit({ type: 'node_skipped', iteration: this.number, ...named(node) })
+    this.scope.events.nodeSkipped(this.number, node)
   }
 
   #secondsSince(startedMs: number): number {
     return (this.scope.ports.clock.monotonic() - startedMs) / 1000
   }
-}
-
-function named(node: FlowNode): { node_id: string; node_type: string } {
-  return { node_id: node.id, node_type: node.class.identifier }
 }
 
 /** Checks only what the node added: what it received was checked when it was put out. */

@@ -14,7 +14,7 @@ import { type CompletionTest, ReplicaStore } from '../store/replica-store.ts'
 import { retryTransient } from '../store/retry.ts'
 import { type AcquireAnswer, acquireReplica, type RenewAnswer, renewLeases } from '../store/run-store.ts'
 import type { EngineEvent } from '../trace/events.ts'
-import { FlowRunner } from './flow-runner.ts'
+import { FlowRunner, type ServeResult } from './flow-runner.ts'
 import { LoopControl } from './loop-control.ts'
 
 export type SupervisorOptions = {
@@ -37,6 +37,8 @@ export class Supervisor {
   readonly #replicas: readonly Replica[]
   readonly #leaseMs: number
   readonly #killed = new AbortController()
+  /** The run is complete: whoever waits need not. */
+  readonly #completed = new AbortController()
   #lastBusyMs: number
 
   constructor(options: SupervisorOptions) {
@@ -107,17 +109,26 @@ export class Supervisor {
     for (let crashes = 0; !control.draining.aborted; ) {
       const answer = await this.#acquire(replica, own).catch(error => this.#unlessDraining(control, error))
       if (answer === undefined) break
-      if (answer.kind === 'ended') return 'completed'
+      if (answer.kind === 'ended') {
+        if (answer.run === 'completed') this.#completed.abort()
+        if (this.#completed.signal.aborted) return 'completed'
+        // until the whole run is complete Redis may still lose this loop's end, and then it must be served again
+        await this.#sleep(this.#leaseMs / 10, [control.draining, this.#completed.signal])
+        continue
+      }
       if (answer.kind === 'changed') return 'superseded'
       if (answer.kind === 'held') {
-        await this.#sleep(Math.min(answer.leftMs + 1, this.#leaseMs / 10), control)
+        await this.#sleep(Math.min(answer.leftMs + 1, this.#leaseMs / 10), [control.draining])
         continue
       }
       const end = await this.#serve(replica, answer)
-      if (end.result !== 'lost') return end.result === 'ended' ? 'completed' : 'stopped'
+      if (end.result === 'drained') return 'stopped'
+      if (end.result === 'run-ended') this.#completed.abort()
+      if (end.result !== 'lost') continue
       own = { holder: answer.holder, blame: end.blame }
       crashes = end.blame === 'blame' ? crashes + 1 : 0
-      if (crashes > 0) await this.#sleep(Math.min(1000 * 2 ** (crashes - 1), limits.producerPauseMsMax), control)
+      if (crashes > 0)
+        await this.#sleep(Math.min(1000 * 2 ** (crashes - 1), limits.producerPauseMsMax), [control.draining])
     }
     return 'stopped'
   }
@@ -163,7 +174,7 @@ export class Supervisor {
   async #serve(
     replica: Replica,
     lease: AcquireAnswer & { kind: 'acquired'; holder: string },
-  ): Promise<{ result: 'ended' | 'drained' } | { result: 'lost'; blame: 'blame' | 'spare' }> {
+  ): Promise<{ result: ServeResult } | { result: 'lost'; blame: 'blame' | 'spare' }> {
     const { graph, ports } = this.#options
     const { loop, number } = replica
     const id = { workflow: graph.workflow.id, loop: loop.id, replica: number }
@@ -247,8 +258,14 @@ export class Supervisor {
     return retryTransient(options, call)
   }
 
-  async #sleep(ms: number, control: LoopControl): Promise<void> {
-    await this.#options.ports.clock.sleep(ms, control.draining).catch(() => undefined)
+  /** Sleeps until the time is over or one of the signals aborts. */
+  async #sleep(ms: number, signals: readonly AbortSignal[]): Promise<void> {
+    const waking = new AbortController()
+    const wake = () => waking.abort()
+    for (const signal of signals) signal.addEventListener('abort', wake)
+    if (signals.some(signal => signal.aborted)) wake()
+    await this.#options.ports.clock.sleep(ms, waking.signal).catch(() => undefined)
+    for (const signal of signals) signal.removeEventListener('abort', wake)
   }
 
   #warn(loop: string | undefined, code: string, message: string): void {

@@ -121,7 +121,7 @@ async function orphans(redis: Redis, graph: FlowGraph): Promise<string[]> {
 export type AcquireAnswer =
   | { kind: 'acquired'; seq: number; iterations: number; returned: number }
   | { kind: 'held'; holder: string; identity: HolderIdentity; leftMs: number }
-  | { kind: 'ended' }
+  | { kind: 'ended'; run: 'running' | 'completed' }
   | { kind: 'changed' }
 
 export type LeaseRequest = {
@@ -163,7 +163,8 @@ export async function acquireReplica(redis: Redis, request: LeaseRequest): Promi
   const [word, ...rest] = answer.split('\n')
   if (word === 'acquired')
     return { kind: word, seq: Number(rest[0]), iterations: Number(rest[1]), returned: Number(rest[2]) }
-  if (word === 'ended' || word === 'changed') return { kind: word }
+  if (word === 'ended') return { kind: word, run: rest[0] as 'running' | 'completed' }
+  if (word === 'changed') return { kind: word }
   const [holder = '', boot = '', pid = '', start = '', left] = rest
   assert(word === 'held', () => `acquire answers one of its words, not "${word}"`)
   return { kind: 'held', holder, identity: { boot, pid: Number(pid), start }, leftMs: Number(left) }

@@ -30,7 +30,7 @@ export type EngineEvent =
   | (InLoop & { type: 'loop_started' })
   | (InIteration & { type: 'iteration_started' })
   | (AtNode & { type: 'node_started' })
-  | (AtNode & { type: 'node_completed'; route?: string; /** seconds */ duration: number })
+  | (AtNode & { type: 'node_completed'; route?: string /** seconds */; duration: number })
   | (AtNode & { type: 'node_skipped' })
   | (AtNode & { type: 'node_failed'; error: ErrorRecord; duration: number })
   | (InIteration & { type: 'iteration_completed'; duration: number })

@@ -221,9 +221,10 @@ export const commit: Script = {
     const [r, c] = [`${p}r:${loop}:${replica}`, `${p}c:${loop}:${replica}`]
     requireType(db, r, 'hash')
     requireType(db, c, 'list')
-    requireTypes(db, p, loop, iterations)
+    requireTypes(db, p, loop, [])
     const stop = fence(db, r, { holder, token, seq })
     if (stop !== undefined) return stop
+    requireTypes(db, p, loop, iterations)
     if (!claimsPresent(db, c, iterations)) return 'lost'
     const { applied, full } = fitting(db, p, iterations)
     const answer = (dropped: number) => {

@@ -3,7 +3,8 @@
  * commit counts is decided by the holder's nonce and the seq alone.
  *
  * acquire: loop, replica, holder, token, lease ms, boot, pid, start, a holder known to be gone (or ''), blame|spare, hash, run
- *   → `acquired\nSEQ\nITERATIONS\nRETURNED`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `ended`, `changed`
+ *   → `acquired\nSEQ\nITERATIONS\nRETURNED`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `ended\nSTATUS OF
+ *   THE RUN`, `changed`
  * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what loop shall be doing; last line: the workflow's
  * release: loop, replica, holder, token, seq, what happens to claims (return|keep) → `released\nRETURNED`
  */
@@ -29,7 +30,7 @@ local r = P .. 'r:' .. name
 if not is(r, 'hash') or not is(P .. 'ended', 'hash') or not is(P .. 'meta', 'hash') or not claimsReturnable(name) then return wrongType end
 if redis.call('HGET', r, 'last_token') == token then return redis.call('HGET', r, 'last_answer') end
 if redis.call('HGET', P .. 'meta', 'hash') ~= hash or redis.call('HGET', P .. 'meta', 'run') ~= run then return 'changed' end
-if redis.call('HGET', P .. 'ended', loop) == run then return 'ended' end
+if redis.call('HGET', P .. 'ended', loop) == run then return 'ended\\n' .. redis.call('HGET', P .. 'meta', 'status') end
 local current = redis.call('HGET', r, 'holder') or ''
 local left = tonumber(redis.call('HGET', r, 'lease_until') or '0') - timeMs()
 if current ~= '' and current ~= holder and current ~= gone and left > 0 then
@@ -63,7 +64,7 @@ export const acquire: Script = {
     requireReturnable(db, p, name)
     if (db.hget(r, 'last_token') === token) return db.hget(r, 'last_answer')
     if (db.hget(`${p}meta`, 'hash') !== hash || db.hget(`${p}meta`, 'run') !== run) return 'changed'
-    if (db.hget(`${p}ended`, loop) === run) return 'ended'
+    if (db.hget(`${p}ended`, loop) === run) return `ended\n${db.hget(`${p}meta`, 'status')}`
     const current = db.hget(r, 'holder') ?? ''
     const leftMs = Number(db.hget(r, 'lease_until') ?? '0') - db.timeMs()
     if (current !== '' && current !== holder && current !== gone && leftMs > 0) {

@@ -1,0 +1,118 @@
+/**
+ * Tells what happens in one loop. Each event is one literal, stamped with time, workflow, run and loop: this runs several
+ * times per node and item, where copying objects together would cost more than the work itself.
+ */
+import type { ErrorRecord } from '../errors.ts'
+import type { FlowNode } from '../graph/flow-graph.ts'
+import type { Clock } from '../ports.ts'
+import type { DeadLetter, EventSink } from '../trace/events.ts'
+
+export class LoopEvents {
+  readonly #clock: Clock
+  readonly #sink: EventSink
+  readonly #workflow: string
+  readonly #run: string
+  readonly #loop: string
+
+  constructor(where: { workflow: string; run: string; loop: string }, clock: Clock, sink: EventSink) {
+    this.#clock = clock
+    this.#sink = sink
+    this.#workflow = where.workflow
+    this.#run = where.run
+    this.#loop = where.loop
+  }
+
+  loopStarted(): void {
+    this.#sink({ type: 'loop_started', ...this.#stamp(this.#loop) })
+  }
+
+  /** Also for other loops: the replica that ends a cycle speaks for all of them. */
+  loopCompleted(loop: string): void {
+    this.#sink({ type: 'loop_completed', ...this.#stamp(loop) })
+  }
+
+  iterationStarted(iteration: number): void {
+    this.#sink({
+      type: 'iteration_started',
+      time: this.#clock.now(),
+      workflow_id: this.#workflow,
+      run: this.#run,
+      loop: this.#loop,
+      iteration,
+    })
+  }
+
+  iterationCompleted(iteration: number, duration: number): void {
+    this.#sink({
+      type: 'iteration_completed',
+      time: this.#clock.now(),
+      workflow_id: this.#workflow,
+      run: this.#run,
+      loop: this.#loop,
+      iteration,
+      duration,
+    })
+  }
+
+  iterationFailed(iteration: number, error: ErrorRecord, duration: number): void {
+    this.#sink({ type: 'iteration_failed', ...this.#stamp(this.#loop), iteration, error, duration })
+  }
+
+  nodeStarted(iteration: number, node: FlowNode): void {
+    this.#sink({
+      type: 'node_started',
+      time: this.#clock.now(),
+      workflow_id: this.#workflow,
+      run: this.#run,
+      loop: this.#loop,
+      iteration,
+      node_id: node.id,
+      node_type: node.class.identifier,
+    })
+  }
+
+  /** `route` only for conditionals; `duration` in seconds. */
+  nodeCompleted(iteration: number, node: FlowNode, outcome: { route?: string; duration: number }): void {
+    this.#sink({
+      type: 'node_completed',
+      time: this.#clock.now(),
+      workflow_id: this.#workflow,
+      run: this.#run,
+      loop: this.#loop,
+      iteration,
+      node_id: node.id,
+      node_type: node.class.identifier,
+      ...outcome,
+    })
+  }
+
+  nodeSkipped(iteration: number, node: FlowNode): void {
+    this.#sink({
+      type: 'node_skipped',
+      time: this.#clock.now(),
+      workflow_id: this.#workflow,
+      run: this.#run,
+      loop: this.#loop,
+      iteration,
+      node_id: node.id,
+      node_type: node.class.identifier,
+    })
+  }
+
+  nodeFailed(iteration: number, node: FlowNode, error: ErrorRecord, duration: number): void {
+    const named = { node_id: node.id, node_type: node.class.identifier }
+    this.#sink({ type: 'node_failed', ...this.#stamp(this.#loop), iteration, ...named, error, duration })
+  }
+
+  deadLetter(letter: DeadLetter): void {
+    this.#sink({ type: 'dead_letter', workflow_id: letter.workflow, ...letter })
+  }
+
+  warning(code: string, message: string): void {
+    this.#sink({ type: 'warning', ...this.#stamp(this.#loop), code, message })
+  }
+
+  #stamp(loop: string) {
+    return { time: this.#clock.now(), workflow_id: this.#workflow, run: this.#run, loop }
+  }
+}
