@@ -9,10 +9,12 @@ import { type SuperviseResult, Supervisor } from './run/supervisor.ts'
 import { setWish } from './store/inspect.ts'
 import { beginRun, type RunSummary, readSummary, type StartedRun, type StartMode } from './store/run-store.ts'
 import type { EngineEvent, EventSink } from './trace/events.ts'
+import { type LoopState, StateTracker } from './trace/state-tracker.ts'
 
 export type Status = 'idle' | 'running' | 'paused' | 'draining' | 'completed' | 'failed' | 'stopped'
 export type RunEnd = { status: 'completed' | 'stopped' | 'failed'; error?: ErrorRecord }
-export type LoopStatus = { id: string; status: Status; served: boolean }
+/** `served`: this process runs the loop; another may. */
+export type LoopStatus = { id: string; status: Status; served: boolean } & LoopState
 export type EngineStatus = {
   status: Status
   run: string | undefined
@@ -30,6 +32,7 @@ export class FlowEngine {
   readonly #ended: (end: RunEnd) => void
   /** Settles (never rejects) when every loop has completed, or the engine was stopped, killed or failed. */
   readonly done: Promise<RunEnd>
+  readonly #tracker = new StateTracker()
   #status: Status = 'idle'
   #run: StartedRun | undefined
   #supervisor: Supervisor | undefined
@@ -93,13 +96,10 @@ export class FlowEngine {
 
   status(): EngineStatus {
     const supervisor = this.#supervisor
-    const loops = this.#graph.loops.map(loop => {
-      const paused = this.#status === 'running' && supervisor?.control(loop.id)?.paused === true
-      return {
-        id: loop.id,
-        status: paused ? ('paused' as const) : this.#status,
-        served: supervisor?.isServed(loop.id) === true,
-      }
+    const loops = this.#graph.loops.map(({ id }) => {
+      const paused = this.#status === 'running' && supervisor?.control(id)?.paused === true
+      const served = supervisor?.isServed(id) === true
+      return { id, status: paused ? ('paused' as const) : this.#status, served, ...this.#tracker.loop(id) }
     })
     const allPaused = this.#status === 'running' && loops.every(loop => loop.status === 'paused')
     const status = allPaused ? 'paused' : this.#status
@@ -118,7 +118,13 @@ export class FlowEngine {
     await setWish(redis, this.#graph.workflow.id, '', '')
     this.#run = run
     this.#emit({ type: 'workflow_started', ...this.#stamp(), resumed: run.how !== 'new' })
+    for (const { id, pool } of this.#graph.loops) if (pool !== 'async') this.#warnPool(id, pool)
     return run
+  }
+
+  #warnPool(loop: string, pool: string): void {
+    const message = `Loop "${loop}" asks for pool "${pool}", which this version does not have yet; it runs in "async"`
+    this.#emit({ type: 'warning', ...this.#stamp(), loop, code: 'POOL_MISSING', message })
   }
 
   async #superviseToTheEnd(run: StartedRun): Promise<void> {
@@ -198,6 +204,7 @@ export class FlowEngine {
   }
 
   #emit(event: EngineEvent): void {
+    this.#tracker.see(event)
     this.#onEvent(event)
   }
 }

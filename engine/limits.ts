@@ -46,8 +46,8 @@ export const limits = {
   missedTicksMax: 1_000,
   /** Tokens of pushes from outside that are remembered, so that a repeated one changes nothing. */
   pushTokensMax: 10_000,
-  /** Events a loop remembers for people who look (a ring). */
-  eventRing: 200,
+  /** Completed nodes that a loop remembers for people who look. */
+  completedNodesMax: 100,
   forEachItemsMax: 10_000,
   fileLineBytesMax: 1024 * 1024,
   /** One read of a file reader. */
