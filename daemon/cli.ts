@@ -46,6 +46,7 @@ async function perform(out: Output, work: () => Promise<number>): Promise<number
   try {
     return await work()
   } catch (error) {
+    if (error instanceof CommanderError) throw error
     out.error(error)
     return exitCodeOf(error)
   } finally {

@@ -2,6 +2,7 @@
  * The end of a run, for people: a table of what went through each loop here, what is left in Redis, and the commands
  * that show it. Only commands that would have something to show are named.
  */
+import { dirname, resolve } from 'node:path'
 import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
 import type { Redis } from '../../engine/ports.ts'
 import { listQueues } from '../../engine/store/inspect.ts'
@@ -64,7 +65,7 @@ async function printLeft({ out, file, options, graph, redis, summary }: Report):
     if (queue.length === 0) continue
     next.push([`queue peek ${id} ${queue.name}${place}`, `what waits in queue ${queue.name} (${queue.length})`])
   }
-  next.push([`sim ${file} --seeds 50${filesOf(options)}`, 'the same workflow in a world full of faults'])
+  next.push([`sim ${file} --seeds 50${filesOf(file, options)}`, 'the same workflow in a world full of faults'])
   const width = Math.max(...next.map(([command]) => command.length))
   out.text('\nTry next:')
   for (const [command, shows] of next) out.text(`  npx theoneeye ${command.padEnd(width)}  ${out.dim(shows)}`)
@@ -75,6 +76,7 @@ function placeOf({ redis, data }: RunOptions): string {
   return data === '.theoneeye' ? '' : ` --data ${data}`
 }
 
-function filesOf({ files }: RunOptions): string {
-  return files === './files' ? '' : ` --files ${files}`
+/** The simulator looks beside the workflow. */
+function filesOf(file: string, { files }: RunOptions): string {
+  return resolve(files) === dirname(resolve(file)) ? '' : ` --files ${files}`
 }
