@@ -29,6 +29,8 @@ export type SupervisorOptions = {
 /** How supervising ended. `superseded`: the keys belong to another run or definition now. */
 export type SuperviseResult = 'completed' | 'stopped' | 'superseded'
 
+const waitingSaidEveryMs = 60_000
+
 type Replica = { loop: FlowLoop; number: number; name: string; store: ReplicaStore | undefined; busy: boolean }
 
 export class Supervisor {
@@ -39,6 +41,7 @@ export class Supervisor {
   readonly #killed = new AbortController()
   /** The run is complete: whoever waits need not. */
   readonly #completed = new AbortController()
+  readonly #saidWaiting = new Map<string, number>()
   #lastBusyMs: number
 
   constructor(options: SupervisorOptions) {
@@ -178,13 +181,19 @@ export class Supervisor {
     const { graph, ports } = this.#options
     const { loop, number } = replica
     const id = { workflow: graph.workflow.id, loop: loop.id, replica: number }
-    replica.store = new ReplicaStore(id, lease, { redis: ports.redis, clock: ports.clock, signal: this.#killed.signal })
+    const control = this.#controls.get(loop.id) as LoopControl
+    replica.store = new ReplicaStore(id, lease, {
+      ...ports,
+      aborted: control.aborted,
+      killed: this.#killed.signal,
+      onRetry: error => this.#sayWaiting(error),
+    })
     const runner = new FlowRunner(
       {
         ...this.#options,
         loop,
         replica: number,
-        control: this.#controls.get(loop.id) as LoopControl,
+        control,
         completion: completionTest(graph, loop, this.#options.run.id),
         onActivity: activity => this.#note(replica, activity),
       },
@@ -247,6 +256,15 @@ export class Supervisor {
 
   // --- small things
 
+  /** Says that Redis makes the loops wait, and why; at most once a minute for each reason. */
+  #sayWaiting(error: unknown): void {
+    const code = codeOf(error) ?? 'REDIS_FAILED'
+    const now = this.#options.ports.clock.monotonic()
+    if (now - (this.#saidWaiting.get(code) ?? Number.NEGATIVE_INFINITY) < waitingSaidEveryMs) return
+    this.#saidWaiting.set(code, now)
+    this.#warn(undefined, code, `Waiting for Redis, nothing is lost: ${messageOf(error)}`)
+  }
+
   #note(replica: Replica, activity: 'busy' | 'waiting'): void {
     if (replica.busy) this.#lastBusyMs = this.#options.ports.clock.monotonic()
     replica.busy = activity === 'busy'
@@ -254,8 +272,9 @@ export class Supervisor {
 
   #retry<T>(loop: string, call: () => Promise<T>): Promise<T> {
     const control = this.#controls.get(loop) as LoopControl
-    const options = { clock: this.#options.ports.clock, signal: control.draining, pauseMsMax: limits.wakeWaitMs }
-    return retryTransient(options, call)
+    const onRetry = (error: unknown) => this.#sayWaiting(error)
+    const { clock } = this.#options.ports
+    return retryTransient({ clock, signal: control.draining, pauseMsMax: limits.wakeWaitMs, onRetry }, call)
   }
 
   /** Sleeps until the time is over or one of the signals aborts. */

@@ -2,7 +2,8 @@
  * One replica of a loop, as its holder sees it: claims, commits, delays, completion, each one call of a script.
  *
  * R1 calls go one after another: each expects the seq that the one before left.
- * R2 a call whose reply is lost is sent again with the same token until Redis answers or the signal aborts.
+ * R2 a call whose reply is lost is sent again with the same token until Redis answers, or the loop is aborted (`release`:
+ *    until the engine is killed).
  * R3 `fenced` and `diverged` are thrown once and for all: a store that was told so answers nothing else afterwards.
  */
 import { assert, EngineError } from '../errors.ts'
@@ -57,28 +58,31 @@ export type CompletionTest = {
   wake: readonly string[]
 }
 
+export type ReplicaHost = {
+  redis: Redis
+  clock: Clock
+  /** No call but `release` is repeated after this. */
+  aborted: AbortSignal
+  /** No call at all is. */
+  killed: AbortSignal
+  /** Told each time Redis refuses what it will accept later. */
+  onRetry: (error: unknown) => void
+}
+
 export class ReplicaStore {
   readonly id: ReplicaId
   readonly holder: string
-  readonly #redis: Redis
-  readonly #clock: Clock
-  readonly #signal: AbortSignal
+  readonly #host: ReplicaHost
   #seq: number
   #calls = 0
   #last: Promise<unknown> = Promise.resolve()
   #stopped: EngineError | undefined
 
-  constructor(
-    id: ReplicaId,
-    lease: { holder: string; seq: number },
-    ports: { redis: Redis; clock: Clock; signal: AbortSignal },
-  ) {
+  constructor(id: ReplicaId, lease: { holder: string; seq: number }, host: ReplicaHost) {
     this.id = id
     this.holder = lease.holder
     this.#seq = lease.seq
-    this.#redis = ports.redis
-    this.#clock = ports.clock
-    this.#signal = ports.signal
+    this.#host = host
   }
 
   /** Up to `most` items, those requeued first, then the queues in turn from `first` on. Empty when there is nothing. */
@@ -116,7 +120,7 @@ export class ReplicaStore {
   /** Ends the loop if nothing can come any more. `workflow`: it was the last loop of all. */
   async complete(test: CompletionTest): Promise<'completed' | 'workflow' | 'ended' | 'waiting'> {
     const lists = [test.cycle, test.queues, test.replicas, test.upstream, test.wake]
-    const args = [test.run, String(this.#clock.now()), String(test.loopCount), ...lists.flatMap(listArg)]
+    const args = [test.run, String(this.#host.clock.now()), String(test.loopCount), ...lists.flatMap(listArg)]
     return (await this.#line(complete, args)) as 'completed' | 'workflow' | 'ended' | 'waiting'
   }
 
@@ -147,9 +151,10 @@ export class ReplicaStore {
     const token = `${this.holder}:${++this.#calls}`
     const { workflow, loop, replica } = this.id
     const fixed = [loop, String(replica), this.holder, token, String(this.#seq)]
-    const reply = await retryTransient(
-      { clock: this.#clock, signal: this.#signal, pauseMsMax: limits.wakeWaitMs },
-      () => this.#redis.call(script, [workflowPrefix(workflow)], [...fixed, ...args]),
+    const { redis, clock, aborted, killed, onRetry } = this.#host
+    const signal = script === release ? killed : aborted
+    const reply = await retryTransient({ clock, signal, pauseMsMax: limits.wakeWaitMs, onRetry }, () =>
+      redis.call(script, [workflowPrefix(workflow)], [...fixed, ...args]),
     )
     return this.#advance(reply)
   }

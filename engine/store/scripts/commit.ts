@@ -102,7 +102,9 @@ for i = 1, applied do
   end
 end
 while redis.call('HLEN', P .. 'dl') > deadLettersMax do
-  redis.call('HDEL', P .. 'dl', redis.call('LPOP', P .. 'dlo'))
+  local oldest = redis.call('LPOP', P .. 'dlo')
+  if not oldest then break end
+  redis.call('HDEL', P .. 'dl', oldest)
   dropped = dropped + 1
 end
 for field, n in pairs(totals) do if n > 0 then redis.call('HINCRBY', r, field, n) end end
@@ -189,7 +191,11 @@ function apply(db: Keyspace, p: string, claims: string, it: CommittedIteration):
 
 function dropOldest(db: Keyspace, p: string, most: number): number {
   let dropped = 0
-  for (; db.hlen(`${p}dl`) > most; dropped++) db.hdel(`${p}dl`, db.lpop(`${p}dlo`) as string)
+  for (; db.hlen(`${p}dl`) > most; dropped++) {
+    const oldest = db.lpop(`${p}dlo`)
+    if (oldest === null) break
+    db.hdel(`${p}dl`, oldest)
+  }
   return dropped
 }
 

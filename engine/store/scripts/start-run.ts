@@ -56,6 +56,8 @@ if mode == 'adopt' and status == 'running' then
   declare()
   return 'adopted\\n' .. run .. '\\n' .. was
 end
+-- grows first: a full Redis refuses a new run, and says so, before anything is discarded
+local number = redis.call('HINCRBY', meta, 'run_no', 1)
 redis.call('DEL', P .. 'state', P .. 'runtime', P .. 'ended', P .. 'delays')
 for _, name in ipairs(known) do
   if mode == 'fresh' then redis.call('DEL', P .. 'c:' .. name) else returnClaims(name, 'none') end
@@ -68,7 +70,6 @@ if mode == 'fresh' then
   redis.call('DEL', P .. 'queues')
 end
 redis.call('DEL', P .. 'replicas', P .. 'desired')
-local number = redis.call('HINCRBY', meta, 'run_no', 1)
 run = 'run-' .. text(number)
 redis.call('HDEL', meta, 'finished_at', 'runtime_version')
 redis.call('HSET', meta, 'run', run, 'run_token', runToken, 'seed', seed, 'status', 'running', 'started_at', time)
@@ -147,6 +148,8 @@ function adopt(db: Keyspace, p: string, known: readonly string[], d: Declaration
 }
 
 function begin(db: Keyspace, p: string, known: readonly string[], d: Declaration): string {
+  // grows first: a full Redis refuses a new run, and says so, before anything is discarded
+  const number = db.hincrby(`${p}meta`, 'run_no', 1)
   db.del(`${p}state`, `${p}runtime`, `${p}ended`, `${p}delays`)
   for (const name of known) {
     if (d.mode === 'fresh') db.del(`${p}c:${name}`)
@@ -160,7 +163,7 @@ function begin(db: Keyspace, p: string, known: readonly string[], d: Declaration
     db.del(`${p}queues`)
   }
   db.del(`${p}replicas`, `${p}desired`)
-  const run = `run-${db.hincrby(`${p}meta`, 'run_no', 1)}`
+  const run = `run-${number}`
   db.hdel(`${p}meta`, 'finished_at', 'runtime_version')
   const fields = ['run', run, 'run_token', d.runToken, 'seed', d.seed, 'status', 'running', 'started_at', d.time]
   db.hset(`${p}meta`, ...fields)
