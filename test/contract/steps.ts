@@ -1,0 +1,289 @@
+/**
+ * Random lives of one small workflow, as flat lists of small numbers, so that fast-check can cut them anywhere. What a number
+ * means is decided when its turn comes, by looking at the keys: mostly calls that are right (a held replica, its seq, the
+ * claim that is next), and often ones that are not (another holder, an old seq, a token said before, a key of a wrong type).
+ */
+import fc from 'fast-check'
+import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
+import type { Script } from '../../engine/ports.ts'
+import { workflowPrefix } from '../../engine/store/keys.ts'
+import { allScripts } from '../../engine/store/scripts/index.ts'
+import { listArg } from '../../engine/store/scripts/prelude.ts'
+import type { MakeOp, Op } from './redis-contract.ts'
+
+export type Step = { kind: number; a: number; b: number; c: number; d: number }
+
+const byte = fc.nat({ max: 255 })
+export const stepArbitrary: fc.Arbitrary<Step> = fc.record({ kind: byte, a: byte, b: byte, c: byte, d: byte })
+
+const loops = ['one', 'two.x'] as const
+const queues = ['q1', 'q2', 'after_two.x_n|é'] as const
+const holders = ['holder-a', 'holder-b', 'holder-c'] as const
+const payloads = ['{}', '{"a":"x|y\\n"}', `{"long":"${'l'.repeat(200)}"}`, '{"é":"\ud83d\ude00 %d %1 \\u0000"}', '']
+export const prefix = workflowPrefix('contract é')
+
+/** Puts something of another type where a script expects its own, or takes it away again. */
+export const spoil: Script = {
+  name: 'spoil',
+  lua: `
+    redis.call('DEL', KEYS[1])
+    if ARGV[1] == 'string' then redis.call('SET', KEYS[1], 'x') end
+    if ARGV[1] == 'list' then redis.call('RPUSH', KEYS[1], 'x') end
+    if ARGV[1] == 'hash' then redis.call('HSET', KEYS[1], 'x', 'y') end
+    if ARGV[1] == 'set' then redis.call('SADD', KEYS[1], 'x') end
+    return 1`,
+  run(db, [key = ''], [type]) {
+    db.del(key)
+    if (type === 'string') db.set(key, 'x')
+    if (type === 'list') db.rpush(key, 'x')
+    if (type === 'hash') db.hset(key, 'x', 'y')
+    if (type === 'set') db.sadd(key, 'x')
+    return 1
+  },
+}
+
+export const contractScripts: readonly Script[] = [...allScripts, spoil]
+
+const pick = <T>(from: readonly T[], n: number): T => from[n % from.length] as T
+
+function script(name: string): Script {
+  const found = allScripts.find(each => each.name === name)
+  if (found === undefined) throw new Error(`there is no script "${name}"`)
+  return found
+}
+
+function call(name: string, ...args: (string | number)[]): Op {
+  return { kind: 'call', script: script(name), keys: [prefix], args: args.map(String) }
+}
+
+/** `kept`: no key is ever given a wrong type. */
+export type Types = 'spoilt' | 'kept'
+
+export class Life {
+  readonly #db: () => Keyspace
+  readonly #types: Types
+  #serial = 0
+  #last: Op | undefined
+  #full = false
+
+  constructor(db: () => Keyspace, types: Types = 'spoilt') {
+    this.#db = db
+    this.#types = types
+  }
+
+  /** The operations of these steps; every life begins with a run, and with replicas held. */
+  ops(steps: readonly Step[]): MakeOp[] {
+    const opening: MakeOp[] = [
+      () => this.#start('resume', 'h1'),
+      ...loops.map((_, i) => () => this.#acquire({ kind: 0, a: i, b: 0, c: 0, d: 0 })),
+    ]
+    return [...opening, ...steps.map(step => () => this.#noted(this.#make(step)))]
+  }
+
+  #noted(op: Op | undefined): Op | undefined {
+    if (op?.kind === 'call' && op.script !== spoil) this.#last = op
+    return op
+  }
+
+  #make(step: Step): Op | undefined {
+    const { kind, a, b, c } = step
+    if (kind < 50) return this.#claim(step)
+    if (kind < 120) return this.#commit(step)
+    if (kind < 140) return this.#acquire(step)
+    if (kind < 165) return this.#push(step)
+    if (kind < 172) return call('renew', ...this.#renewal(step))
+    if (kind < 182) return call('release', ...this.#fence(step), pick(['return', 'keep'], c))
+    if (kind < 192) return call('delay', ...this.#fence(step), `field-${c % 3}`, 1000 + b)
+    if (kind < 202) return call('complete', ...this.#fence(step), ...this.#completion(step))
+    if (kind < 212) return this.#operate(step)
+    if (kind < 218) return this.#start(pick(['resume', 'fresh', 'adopt', 'resume'], a), pick(['h1', 'h1', 'h2'], b))
+    if (kind < 232) return this.#last
+    if (kind < 240) return this.#take(step)
+    if (kind < 246) return { kind: 'disturb' }
+    if (kind < 251) return this.#types === 'spoilt' ? this.#spoil(step) : undefined
+    this.#full = !this.#full
+    return { kind: 'full', full: this.#full }
+  }
+
+  #token(): string {
+    this.#serial += 1
+    return `token-${this.#serial}`
+  }
+
+  /** loop, replica, holder, token, seq: all right in three of four. */
+  #fence({ a, d }: Step): (string | number)[] {
+    const loop = pick(loops, a)
+    const replica = (a >> 3) % 8 === 7 ? 1 : 0
+    const r = `${prefix}r:${loop}:${replica}`
+    const [holder, seq] = [this.#hget(r, 'holder') ?? 'nobody', Number(this.#hget(r, 'seq') ?? 0)]
+    if (d < 192) return [loop, replica, holder, this.#token(), seq]
+    if (d < 212) return [loop, replica, pick(holders, d), this.#token(), seq]
+    if (d < 232) return [loop, replica, holder, this.#token(), seq + (d % 2 === 0 ? -1 : 1)]
+    return [loop, replica, holder, this.#hget(r, 'last_token') ?? 'token-0', seq]
+  }
+
+  /** These may lie in a key of a wrong type, which the scripts are to notice, not we. */
+  #hget(key: string, field: string): string | null {
+    return this.#db().type(key) === 'hash' ? this.#db().hget(key, field) : null
+  }
+  #list(key: string): string[] {
+    return this.#db().type(key) === 'list' ? this.#db().lrange(key, 0, -1) : []
+  }
+
+  #claim(step: Step): Op {
+    const sources = queues.slice(0, 1 + (step.c % 3)).flatMap(queue => [queue, pick(['4', '0', '10'], step.b)])
+    const chain = pick(['', 'chain'], step.b)
+    return call('claim', ...this.#fence(step), 1 + (step.b % 4), step.c % 5, chain, ...listArg(sources))
+  }
+
+  #commit(step: Step): Op {
+    const fence = this.#fence(step)
+    const claims = this.#list(`${prefix}c:${fence[0]}:${fence[1]}`)
+    const count = 1 + (step.b % 3)
+    const iterations = Array.from({ length: count }, (_, i) => this.#iteration(step, i, claims[i]))
+    return call('commit', ...fence, pick([10_000, 2, 0], step.d), count, ...iterations.flat())
+  }
+
+  #iteration({ a, b, c, d }: Step, i: number, claim: string | undefined): (string | number)[] {
+    const right = claim?.slice(claim.indexOf('\n') + 1).split('|')[1] ?? ''
+    const key = d % 16 === 5 ? 'wrong' : right
+    const pushes = Array.from({ length: (c + i) % 4 }, (_, j) => [
+      pick(queues, b + j * (a % 2)),
+      pick(['4', '0', '10', '1'], a),
+      `0|k${this.#serial}.${i}.${j}|${1000 + b}|${pick(payloads, a + j)}`,
+    ])
+    const state = c % 3 === 0 ? [`node-${a % 2}`, pick(['', '{"n":1}', '2'], b)] : []
+    const runtime = c % 5 === 0 ? [`key-${b % 2}`, pick(['1', ''], a)] : []
+    const delays = c % 4 === 1 ? [`field-${b % 3}`] : []
+    const outcome = pick(['ok', 'ok', 'failed', 'state'], b + i)
+    const letter = outcome === 'failed' ? [`dl-${this.#serial}.${i}`, pick(payloads, a)] : ['', '']
+    return [
+      key,
+      ...listArg(pushes.flat()),
+      ...listArg(state),
+      ...listArg(runtime),
+      ...listArg(delays),
+      outcome,
+      ...letter,
+    ]
+  }
+
+  #acquire({ a, b, c, d }: Step): Op {
+    const [loop, replica] = [pick(loops, a), (a >> 3) % 8 === 7 ? 1 : 0]
+    const current = this.#hget(`${prefix}r:${loop}:${replica}`, 'holder') ?? ''
+    const token = d % 8 === 7 ? (this.#hget(`${prefix}r:${loop}:${replica}`, 'last_token') ?? 'token-0') : this.#token()
+    const lease = c % 2 === 0 ? 1_000_000_000 : -1_000
+    const gone = b % 3 === 0 ? current : ''
+    const hash = d % 16 === 3 ? 'h0' : (this.#hget(`${prefix}meta`, 'hash') ?? '')
+    const run = this.#hget(`${prefix}meta`, 'run') ?? ''
+    const holder = `${pick(holders, b)}`
+    return call(
+      'acquire',
+      loop,
+      replica,
+      holder,
+      token,
+      lease,
+      'boot',
+      7,
+      'start',
+      gone,
+      pick(['blame', 'spare'], c),
+      hash,
+      run,
+    )
+  }
+
+  #renewal({ b, c }: Step): (string | number)[] {
+    const leases = loops.slice(0, b % 3).flatMap(loop => {
+      const holder = this.#hget(`${prefix}r:${loop}:0`, 'holder') ?? ''
+      return [`${loop}:0`, c % 4 === 0 ? 'nobody' : holder]
+    })
+    return [c % 2 === 0 ? 1_000_000_000 : -1_000, ...listArg(leases)]
+  }
+
+  #push({ a, b, c, d }: Step): Op {
+    const entries = Array.from({ length: c % 4 }, (_, i) => `0|p${this.#serial}.${i}|1|${pick(payloads, b + i)}`)
+    const token = d % 8 === 0 ? `token-${this.#serial}` : this.#token()
+    const queue = a % 8 === 7 ? `requeue_${pick(loops, b)}` : pick(queues, a)
+    return call('push', token, queue, pick([0, 4, 10], d), ...listArg(entries))
+  }
+
+  #completion({ a, b, c }: Step): (string | number)[] {
+    const run = this.#hget(`${prefix}meta`, 'run') ?? 'run-1'
+    const own = pick(loops, a)
+    const lists = [
+      c % 2 === 0 ? [own] : [...loops],
+      queues.slice(0, c % 4),
+      [`${own}:0`, `${own}:1`].slice(0, b % 3),
+      loops.filter(loop => loop !== own).slice(0, b % 2),
+      [...loops],
+    ]
+    return [run, 5_000 + b, 2, ...lists.flatMap(list => listArg(list))]
+  }
+
+  #operate({ a, b, c }: Step): Op {
+    const letters = this.#list(`${prefix}dlo`)
+    const letter = letters.length > 0 && c % 4 > 0 ? pick(letters, c) : 'unknown'
+    const choice = a % 4
+    if (choice === 0) return call('requeue', letter, pick(queues, b), pick(loops, b), `0|again${this.#token()}|9|{}`)
+    if (choice === 1) return call('purge-dead-letters', ...listArg(c % 8 === 0 ? [] : [letter, 'unknown']))
+    if (choice === 2) return call('purge-queue', pick(queues, b), pick(['4', '0'], c))
+    return call('desire', pick(['', ...loops], b), pick(['paused', 'stopped', ''], c))
+  }
+
+  #start(mode: string, hash: string): Op {
+    const expected = this.#hget(`${prefix}meta`, 'hash') ?? ''
+    const replicas = listArg(['one:0', 'two.x:0', 'two.x:1'])
+    const gone = listArg(this.#serial % 3 === 0 ? ['holder-a', 'holder-b'] : [])
+    const declared = listArg(['q1', 'one', 'q2', 'two.x\none', 'after_two.x_n|é', ''])
+    const dropped = listArg(hash === 'h2' ? ['node-1'] : [])
+    const nodes = '{"n":"type"}'
+    return call(
+      'start-run',
+      mode,
+      hash,
+      this.#token(),
+      `seed-${this.#serial}`,
+      4_000,
+      1,
+      nodes,
+      expected,
+      ...dropped,
+      ...replicas,
+      ...gone,
+      ...declared,
+    )
+  }
+
+  /** Bells only, and only those that are there: waiting has no place in a comparison. */
+  #take({ a }: Step): Op | undefined {
+    const key = `${prefix}bell:${pick(loops, a)}`
+    return this.#list(key).length > 0 ? { kind: 'take', key } : undefined
+  }
+
+  #spoil({ a, b, c }: Step): Op {
+    const fixed = [
+      'meta',
+      'bells',
+      'queues',
+      'state',
+      'runtime',
+      'ended',
+      'delays',
+      'dl',
+      'dlo',
+      'pushed',
+      'pushedo',
+      'desired',
+      'replicas',
+    ]
+    const made = [`q:${pick(queues, b)}`, `full:${pick(queues, b)}`, `r:${pick(loops, b)}:0`, `c:${pick(loops, b)}:0`]
+    const bells = [`bell:${pick(loops, b)}`, `q:requeue_${pick(loops, b)}`]
+    const type = pick(['string', 'none', 'hash', 'list', 'set', 'none'], c)
+    const key = `${prefix}${pick([...fixed, ...made, ...bells], a)}`
+    // a list of what is no entry is not another type but a broken promise of our own: no script looks for that
+    const other = type === 'list' && /:(q:|c:|dlo|pushedo)/.test(key) ? 'string' : type
+    return { kind: 'call', script: spoil, keys: [key], args: [other] }
+  }
+}
