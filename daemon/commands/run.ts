@@ -67,6 +67,7 @@ async function runOn(redis: Redis, job: Job): Promise<number> {
     onEvent: event => {
       out.json(event)
       tally.add(event)
+      if (event.type === 'warning') out.note(`warning: ${event.message}`)
     },
   })
   const started = await engine.start({ mode: modeOf(options) })
@@ -110,9 +111,6 @@ function announce({ out, options, graph }: Job, started: { run: string; resumed:
   const verb = started.resumed ? 'resumes the unfinished run' : 'starts run'
   out.text(`${out.bold(workflow.name)}: ${verb} ${started.run} on ${where}; loops: ${loops.map(l => l.id).join(', ')}`)
   for (const queue of started.orphanedQueues) out.note(`warning: nobody reads queue "${queue}" any more`)
-  for (const loop of loops.filter(each => each.pool !== 'async')) {
-    out.note(`warning: loop "${loop.id}" asks for pool ${loop.pool}; this version runs every loop in async`)
-  }
 }
 
 function portsOf(redis: Redis, out: Output, options: RunOptions): Ports {
