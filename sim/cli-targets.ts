@@ -1,0 +1,81 @@
+/** The disk under `sim`: workflows, the files they read, stored plans; and the folders in which failures are kept. */
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
+import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
+import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { type Found, planText } from './explore.ts'
+import { type Plan, parsePlan } from './plan.ts'
+import { filesRead, loadSubject, type Subject } from './subject.ts'
+
+export type Targets = { subjects: Subject[]; plans: { subject: Subject; plan: Plan }[] }
+
+export function usage(what: string): EngineError {
+  return new EngineError('USAGE', `Cannot simulate: ${what}`)
+}
+
+/** Reads every workflow and plan at these paths. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
+export async function readTargets(
+  paths: readonly string[],
+  options: { registry: NodeRegistry; files?: string },
+): Promise<Targets> {
+  const { registry } = options
+  const targets: Targets = { subjects: [], plans: [] }
+  for (const file of (await Promise.all(paths.map(filesAt))).flat()) {
+    const { text, json } = await readJson(file)
+    const name = basename(file, extname(file))
+    if ('events' in json && 'settings' in json && 'version' in json) {
+      const plan = parsePlan(text, file)
+      targets.plans.push({ subject: await loadSubject(plan, registry), plan })
+    } else {
+      const files = await readFiles(json, options.files ?? dirname(file))
+      targets.subjects.push(await loadSubject({ name, workflow: json, files }, registry))
+    }
+  }
+  if (targets.subjects.length + targets.plans.length > 0) return targets
+  throw usage(`there is nothing at ${paths.join(', ')}; name a workflow file, a folder of them, or a plan`)
+}
+
+/** A file, or the JSON files of a folder (not of its subfolders). */
+async function filesAt(path: string): Promise<string[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) return [path]
+    const names = (await readdir(path)).filter(name => name.endsWith('.json')).sort()
+    return names.map(name => join(path, name))
+  } catch (error) {
+    const reason = codeOf(error) === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
+    throw usage(`"${path}": ${reason}; name a workflow file, a folder of them, or a plan`)
+  }
+}
+
+async function readJson(file: string): Promise<{ text: string; json: JsonObject }> {
+  const text = await readFile(file, 'utf8')
+  try {
+    const json = JSON.parse(text) as Json
+    if (isJsonObject(json)) return { text, json }
+  } catch (error) {
+    throw usage(`"${file}" is not JSON: ${messageOf(error)}`)
+  }
+  throw usage(`"${file}" holds no JSON object`)
+}
+
+async function readFiles(workflow: JsonObject, folder: string): Promise<Record<string, string>> {
+  const files: Record<string, string> = {}
+  for (const path of filesRead(workflow)) {
+    const text = await readFile(join(folder, path), 'utf8').catch(() => undefined)
+    if (text !== undefined) files[path] = text
+  }
+  return files
+}
+
+/** Writes what is known of a failure to a folder of its own; the folder. */
+export async function keepFailure({ failure, plan, original, lines }: Found, out: string): Promise<string> {
+  const folder = join(out, `${plan.name}-${plan.seed}`)
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'plan.json'), planText(plan))
+  await writeFile(join(folder, 'original.json'), planText(original))
+  await writeFile(join(folder, 'trace.jsonl'), `${lines.join('\n')}\n`)
+  const env = { node: process.version, platform: process.platform, arch: process.arch, failure }
+  await writeFile(join(folder, 'env.json'), `${JSON.stringify(env, null, 2)}\n`)
+  return folder
+}

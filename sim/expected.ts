@@ -1,0 +1,152 @@
+/**
+ * What a run must have left behind, as far as that is determined. The reference runs three times: as it is, with the
+ * loops and branches taking turns in another order, and at another time with another seed. What differs in order only
+ * is compared without order, what differs with time or chance is left out, and everything else must be exactly so.
+ */
+import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import { canonicalJson, isJsonObject, type Json, jsonEqual } from '../engine/json.ts'
+import { epochMs } from './clock.ts'
+import { type Effects, runReference } from './reference.ts'
+
+export type Expected = { plain: Effects; reordered: Effects; shifted: Effects }
+export type Difference = { what: string; expected: string; seen: string }
+
+/** Undefined when the workflow does not end on its own. */
+export async function expectedEffects(graph: FlowGraph, files: Record<string, string>): Promise<Expected | undefined> {
+  const common = { files, order: 'first', clockStepMs: 0, startMs: epochMs, seed: 'a' } as const
+  const plain = await runReference(graph, common)
+  if (plain === undefined) return undefined
+  const reordered = await runReference(graph, { ...common, order: 'last' })
+  const shifted = await runReference(graph, {
+    ...common,
+    clockStepMs: 1_237,
+    startMs: epochMs + 987_654_321,
+    seed: 'b',
+  })
+  return reordered === undefined || shifted === undefined ? undefined : { plain, reordered, shifted }
+}
+
+/** The first difference, or undefined. */
+export function compareEffects(expected: Expected, seen: Effects): Difference | undefined {
+  const { plain } = expected
+  for (const part of ['queues', 'deadLetters'] as const) {
+    for (const name of new Set([...Object.keys(plain[part]), ...Object.keys(seen[part])])) {
+      const found = compareList(`${part} of "${name}"`, pick(expected, part, name), seen[part][name] ?? [])
+      if (found !== undefined) return found
+    }
+  }
+  for (const part of ['iterations', 'state', 'runtime'] as const) {
+    for (const name of new Set([...Object.keys(plain[part]), ...Object.keys(seen[part])])) {
+      const found = compareValue(`${part} of "${name}"`, pick(expected, part, name), seen[part][name])
+      if (found !== undefined) return found
+    }
+  }
+  return compareFiles(expected, seen)
+}
+
+type Three<T> = { plain: T; reordered: T; shifted: T }
+
+function pick<K extends 'queues' | 'deadLetters' | 'iterations' | 'state' | 'runtime'>(
+  expected: Expected,
+  part: K,
+  name: string,
+): Three<Effects[K][string] | undefined> {
+  const { plain, reordered, shifted } = expected
+  return { plain: plain[part][name], reordered: reordered[part][name], shifted: shifted[part][name] } as Three<
+    Effects[K][string] | undefined
+  >
+}
+
+function compareValue(what: string, three: Three<Json | undefined>, seen: Json | undefined): Difference | undefined {
+  const { plain, reordered, shifted } = three
+  if (!equal(plain, reordered)) return undefined
+  const path = firstDifference(plain, shifted, seen)
+  if (path === undefined) return undefined
+  return { what: `${what}${path}`, expected: show(plain), seen: show(seen) }
+}
+
+function compareList(what: string, three: Three<Json[] | undefined>, seen: Json[]): Difference | undefined {
+  const plain = three.plain ?? []
+  const reordered = three.reordered ?? []
+  const shifted = three.shifted ?? []
+  if (plain.length !== reordered.length || plain.length !== shifted.length) return undefined
+  if (plain.length !== seen.length) {
+    const count = (items: readonly Json[]) => `${items.length} items: ${show(items.slice(0, 40) as Json)}`
+    return { what, expected: count(plain), seen: count(seen) }
+  }
+  if (equal(plain, reordered)) return compareValue(what, { plain, reordered: plain, shifted }, seen)
+  const bag = (items: readonly Json[]) => items.map(canonicalJson).sort()
+  if (!equal(bag(plain), bag(reordered))) return undefined
+  const hidden = new Set<string>()
+  for (const [i, item] of plain.entries()) notePaths(item, shifted[i], '', hidden)
+  const visible = (items: readonly Json[]) => bag(items.map(item => without(item, '', hidden)))
+  return compareValue(
+    `${what}, in any order`,
+    { plain: visible(plain), reordered: visible(plain), shifted: visible(plain) },
+    visible(seen),
+  )
+}
+
+/** The outside sees each effect at least once: the same set of writes, in any number. */
+function compareFiles({ plain, reordered, shifted }: Expected, seen: Effects): Difference | undefined {
+  const set = (effects: Effects, path: string) => [...new Set(effects.files[path] ?? [])].sort()
+  for (const path of new Set([...Object.keys(plain.files), ...Object.keys(seen.files)])) {
+    const wanted = set(plain, path)
+    if (!equal(wanted, set(reordered, path)) || !equal(wanted, set(shifted, path))) continue
+    const found = compareValue(
+      `writes to "${path}"`,
+      { plain: wanted, reordered: wanted, shifted: wanted },
+      set(seen, path),
+    )
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Where `seen` is not what both references say; what they disagree on may be anything. */
+function firstDifference(
+  a: Json | undefined,
+  b: Json | undefined,
+  seen: Json | undefined,
+  path = '',
+): string | undefined {
+  if (Array.isArray(a) && Array.isArray(b) && a.length === b.length) {
+    if (!Array.isArray(seen) || seen.length !== a.length) return path
+    return first(a.map((value, i) => firstDifference(value, b[i], seen[i], `${path}/${i}`)))
+  }
+  if (isJsonObject(a) && isJsonObject(b)) {
+    if (!isJsonObject(seen)) return path
+    const keys = new Set([...Object.keys(a), ...Object.keys(b), ...Object.keys(seen)])
+    return first([...keys].map(key => firstDifference(a[key], b[key], seen[key], `${path}/${key}`)))
+  }
+  return equal(a, b) && !equal(a, seen) ? path || '/' : undefined
+}
+
+function first(found: readonly (string | undefined)[]): string | undefined {
+  return found.find(each => each !== undefined)
+}
+
+/** Every place where two values differ. */
+function notePaths(a: Json | undefined, b: Json | undefined, path: string, into: Set<string>): void {
+  if (equal(a, b)) return
+  if (isJsonObject(a) && isJsonObject(b)) {
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) notePaths(a[key], b[key], `${path}/${key}`, into)
+  } else into.add(path)
+}
+
+function without(value: Json, path: string, hidden: ReadonlySet<string>): Json {
+  if (hidden.has(path)) return null
+  if (!isJsonObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => [key, without(child, `${path}/${key}`, hidden)]),
+  )
+}
+
+function equal(a: Json | undefined, b: Json | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : jsonEqual(a, b)
+}
+
+function show(value: Json | undefined): string {
+  const text = value === undefined ? 'nothing' : canonicalJson(value)
+  return text.length <= 600 ? text : `${text.slice(0, 600)}…`
+}

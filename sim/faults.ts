@@ -1,0 +1,71 @@
+/**
+ * The kinds of things that go wrong, and the book of those that a plan has scheduled. A fault names what it hits stably:
+ * an operation, its loop, and the how-manieth one it is; one whose target never comes is never applied.
+ */
+import type { JsonObject } from '../engine/json.ts'
+import type { PlanEvent } from './plan.ts'
+
+/** What each kind does, for people. */
+export const faultKinds = {
+  'crash-before': 'the daemon dies before it sends an operation',
+  'crash-applied': 'the daemon dies when its operation is applied and the reply not yet there',
+  'crash-replied': 'the daemon dies when the reply has come, before anything follows from it',
+  'lost-before': 'the connection drops before an operation is sent',
+  'reply-lost': 'the connection drops after an operation is applied: the client sends it again',
+  refused: 'the client gives up on an operation that was never applied',
+  'refused-applied': 'the client gives up on an operation that was applied',
+  latency: 'an operation takes long',
+  restart: 'the server restarts with all its data',
+  'restart-loses': 'the server restarts without the writes since its last fsync',
+  loading: 'the server is loading its data for a while',
+  readonly: 'the server is a read-only replica for a while',
+  oom: 'the server has no memory left for a while',
+  stop: 'an operator stops the daemon, and starts it again later',
+} as const
+
+export type FaultKind = keyof typeof faultKinds
+export const allFaultKinds = Object.keys(faultKinds) as FaultKind[]
+
+export function isFaultKind(text: string): text is FaultKind {
+  return Object.hasOwn(faultKinds, text)
+}
+
+/** One operation of the simulated server, as faults address it. */
+export type OperationName = { op: string; loop: string; n: number }
+
+/** Faults of a plan by what they hit; counts what was really applied. */
+export class FaultBook {
+  readonly #byTarget = new Map<string, PlanEvent[]>()
+  readonly applied = new Map<FaultKind, number>()
+  #left = 0
+
+  constructor(events: readonly PlanEvent[]) {
+    for (const event of events) {
+      const { op, loop, n } = event.args
+      const target = `${op}|${loop}|${n}`
+      this.#byTarget.set(target, [...(this.#byTarget.get(target) ?? []), event])
+      this.#left += 1
+    }
+  }
+
+  /** The arguments of a fault of this kind that hits this operation now, once. */
+  take(kind: FaultKind, { op, loop, n }: OperationName): JsonObject | undefined {
+    if (this.#left === 0) return undefined
+    const target = `${op}|${loop}|${n}`
+    const events = this.#byTarget.get(target)
+    const event = events?.find(each => each.kind === kind)
+    if (event === undefined) return undefined
+    this.#byTarget.set(
+      target,
+      (events as PlanEvent[]).filter(each => each !== event),
+    )
+    this.#left -= 1
+    this.applied.set(kind, (this.applied.get(kind) ?? 0) + 1)
+    return event.args
+  }
+
+  /** Faults stop: what has not happened will not. */
+  close(): void {
+    this.#left = 0
+  }
+}

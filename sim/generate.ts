@@ -1,0 +1,85 @@
+/**
+ * Makes a plan from a seed. Swarm testing: each run draws which kinds of faults exist at all and how often they come,
+ * so that one run is full of restarts and the next has nothing but lost replies.
+ */
+import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import type { JsonObject } from '../engine/json.ts'
+import { allFaultKinds, type FaultKind } from './faults.ts'
+import type { Plan, PlanEvent, PlanSettings } from './plan.ts'
+import { Draws } from './random.ts'
+import type { Subject } from './subject.ts'
+
+/** How far ahead faults are laid out: the n-th operation of a kind and loop. */
+const horizon = 400
+/** Each fault of these costs the run a comeback; more would only make it long. */
+const most: Partial<Record<FaultKind, number>> = {
+  restart: 6,
+  'restart-loses': 5,
+  stop: 4,
+  loading: 5,
+  readonly: 5,
+  oom: 5,
+}
+const mostPerKind = 12
+
+/** Operations of a loop; writes in flight are hit more often than the others. */
+const loopOperations = { commit: 5, claim: 2, acquire: 1, complete: 3, delay: 3, release: 2, wait: 0.5 }
+const otherOperations = { 'start-run': 1, renew: 0.5, hget: 0.5, hgetall: 0.5 }
+
+/** Faults that make no sense for a wait: it changes nothing and is asked anew. */
+const notOnWait: ReadonlySet<FaultKind> = new Set(['refused-applied', 'loading', 'readonly', 'oom', 'stop'])
+
+export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, allowed: readonly FaultKind[]): Plan {
+  const draws = new Draws(`${seed}|plan`)
+  const kinds = allFaultKinds.filter(kind => draws.chance(`kind ${kind}`, 0.45) && allowed.includes(kind))
+  const targets = targetsOf(subject.graph)
+  const events = kinds.flatMap(kind => eventsOf(kind, targets, draws))
+  const { name, workflow, files } = subject
+  return { version: 1, name, seed, workflow, files, settings: drawSettings(draws), events }
+}
+
+function drawSettings(draws: Draws): PlanSettings {
+  return {
+    latencyMsMax: draws.pick('latency', [1, 1, 2, 5, 20]),
+    fsyncMs: draws.pick('fsync', [10, 50, 200, 1_000]),
+    comebackMsMax: draws.pick('comeback', [20, 200, 2_000]),
+    elsewhere: draws.pick('elsewhere', [0, 0, 0.3]),
+  }
+}
+
+type Target = { op: string; loop: string; weight: number }
+
+function targetsOf(graph: FlowGraph): Target[] {
+  const perLoop = graph.loops.flatMap(({ id }) =>
+    Object.entries(loopOperations).map(([op, weight]) => ({ op, loop: id, weight })),
+  )
+  return [...perLoop, ...Object.entries(otherOperations).map(([op, weight]) => ({ op, loop: '', weight }))]
+}
+
+/** Faults of one kind: for each operation the gaps between those it hits are drawn, in a length drawn for the run. */
+function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): PlanEvent[] {
+  const gap = draws.pick(`gap ${kind}`, [4, 12, 40, 120])
+  const found: (PlanEvent & { n: number })[] = []
+  for (const { op, loop, weight } of targets) {
+    if (op === 'wait' && notOnWait.has(kind)) continue
+    const key = `${kind} ${op} ${loop}`
+    const gapMax = Math.ceil((2 * gap * targets.length) / (4 * weight))
+    for (let n = draws.whole(key, 1, gapMax); n <= horizon; n += draws.whole(key, 1, gapMax)) {
+      found.push({ at: 0, actor: actorOf(kind), kind, args: { op, loop, n, ...argsOf(kind, key, draws) }, n })
+    }
+  }
+  const kept = found.sort((a, b) => a.n - b.n).slice(0, most[kind] ?? mostPerKind)
+  return kept.map(({ n: _, ...event }) => event)
+}
+
+function actorOf(kind: FaultKind): PlanEvent['actor'] {
+  if (kind.startsWith('crash') || kind === 'stop') return 'daemon'
+  return /^(lost|reply|refused|latency)/.test(kind) ? 'connection' : 'server'
+}
+
+function argsOf(kind: FaultKind, key: string, draws: Draws): JsonObject {
+  if (kind === 'latency') return { ms: draws.pick(`${key} ms`, [30, 200, 1_500, 11_000]) }
+  if (kind === 'loading' || kind === 'readonly' || kind === 'oom')
+    return { ms: draws.pick(`${key} ms`, [5, 100, 3_000]) }
+  return {}
+}

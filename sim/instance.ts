@@ -1,0 +1,171 @@
+/**
+ * One life of a daemon: the unchanged engine behind simulated ports. When it dies, nothing graceful happens: its ports
+ * go dead, so that no continuation of it ever runs again; what Redis holds is all that is left of it.
+ */
+import { FlowEngine, type RunEnd } from '../engine/flow-engine.ts'
+import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import type { Clock, HolderIdentity, Host, Log, Ports, Random } from '../engine/ports.ts'
+import type { EventSink } from '../engine/trace/events.ts'
+import type { Cancel } from './clock.ts'
+import { type Later, type MemoryFiles, simFiles, simHttp } from './outside.ts'
+import { SimRedis } from './redis.ts'
+import type { Wire } from './wire.ts'
+
+/** The part of the engine that a daemon drives. */
+export type Engine = {
+  start(options?: { mode?: 'resume' }): Promise<unknown>
+  stop(): Promise<void>
+  readonly done: Promise<RunEnd>
+}
+export type StartEngine = (options: { graph: FlowGraph; ports: Ports; onEvent: EventSink }) => Engine
+
+export const startFlowEngine: StartEngine = options => new FlowEngine(options)
+
+export type InstanceOptions = {
+  /** Which life this is, from 1. */
+  generation: number
+  /** The machine it runs on. */
+  boot: string
+  graph: FlowGraph
+  wire: Wire
+  files: MemoryFiles
+  startEngine: StartEngine
+  isGone(identity: HolderIdentity): boolean
+  onEvent: EventSink
+  /** The engine ended on its own; never called for one that died. */
+  onEnd(end: RunEnd): void
+}
+
+/** Sleeps longer than this are meant by somebody, and waiting for them is no standstill. */
+const longSleepMs = 20_000
+
+export class Instance {
+  readonly identity: HolderIdentity
+  readonly #options: InstanceOptions
+  readonly #redis: SimRedis
+  readonly #engine: Engine
+  readonly #timers = new Set<Cancel>()
+  readonly #longSleeps = new Set<number>()
+  isAlive = true
+
+  constructor(options: InstanceOptions) {
+    this.#options = options
+    const { generation, boot, wire, graph } = options
+    this.identity = { boot, pid: 1000 + generation, start: String(wire.time.ms) }
+    this.#redis = new SimRedis(wire)
+    const onEvent: EventSink = event => {
+      if (this.isAlive) options.onEvent(event)
+    }
+    this.#engine = options.startEngine({ graph, ports: this.#ports(), onEvent })
+  }
+
+  start(): void {
+    const end = (result: RunEnd): void => {
+      if (!this.isAlive) return
+      this.die()
+      this.#options.onEnd(result)
+    }
+    void this.#engine.done.then(end)
+    this.#engine.start({ mode: 'resume' }).catch(error => {
+      const { name, message, code = 'BUG' } = error as Error & { code?: string }
+      end({ status: 'failed', error: { name, code, message } })
+    })
+  }
+
+  stop(): void {
+    void this.#engine.stop()
+  }
+
+  die(): void {
+    if (!this.isAlive) return
+    this.isAlive = false
+    this.#redis.die()
+    for (const cancel of this.#timers) cancel()
+    this.#timers.clear()
+    this.#longSleeps.clear()
+  }
+
+  /** Until when somebody here sleeps on purpose, in milliseconds since the beginning. */
+  sleepsUntil(): number {
+    return Math.max(0, ...this.#longSleeps)
+  }
+
+  #ports(): Ports {
+    const { files, isGone } = this.#options
+    const later = this.#later
+    const host: Host = { identity: () => this.identity, isGone }
+    const log: Log = { write: () => undefined }
+    return {
+      clock: this.#clock(),
+      random: this.#random(),
+      redis: this.#redis,
+      host,
+      log,
+      files: simFiles(files, later),
+      http: simHttp(later),
+    }
+  }
+
+  #clock(): Clock {
+    const { time } = this.#options.wire
+    return {
+      now: () => time.wall(),
+      monotonic: () => time.ms,
+      sleep: (ms, signal) => this.#sleep(ms, signal),
+    }
+  }
+
+  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      const until = this.#options.wire.time.ms + ms
+      if (ms >= longSleepMs) this.#longSleeps.add(until)
+      const abort = (): void => {
+        cancel()
+        this.#longSleeps.delete(until)
+        reject(signal?.reason)
+      }
+      const cancel = this.#timer(ms, () => {
+        this.#longSleeps.delete(until)
+        signal?.removeEventListener('abort', abort)
+        resolve()
+      })
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  #random(): Random {
+    const { generation, wire } = this.#options
+    return {
+      draw: stream => wire.draws.unit(`daemon ${generation} ${stream}`),
+      nonce: stream => wire.draws.text(`daemon ${generation} ${stream}`),
+    }
+  }
+
+  readonly #later: Later = work => {
+    const { draws, latencyMsMax } = this.#options.wire
+    return new Promise((resolve, reject) => {
+      this.#timer(draws.whole('outside', 1, latencyMsMax), () => {
+        try {
+          resolve(work())
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  #timer(ms: number, run: () => void): Cancel {
+    if (!this.isAlive) return () => undefined
+    const stop = this.#options.wire.time.after(ms, () => {
+      this.#timers.delete(cancel)
+      run()
+    })
+    const cancel = (): void => {
+      this.#timers.delete(cancel)
+      stop()
+    }
+    this.#timers.add(cancel)
+    return cancel
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * A loop ends once: only when every loop that writes to its queues from outside its cycle has ended, and the queues and
+ * claims of the whole cycle are empty. After that it claims and commits nothing more in that run.
+ */
+import type { FlowGraph, FlowLoop } from '../../engine/graph/flow-graph.ts'
+import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
+import { keysOf, replicaName, requeueQueue } from '../../engine/store/keys.ts'
+import type { EngineEvent } from '../../engine/trace/events.ts'
+import type { Applied } from '../server.ts'
+import type { EndState, Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
+
+class Completion implements Invariant {
+  readonly name = 'completion'
+  readonly #report: Report
+  readonly #graph: FlowGraph
+  readonly #keys: ReturnType<typeof keysOf>
+  #ended = new Set<string>()
+  #told = new Set<string>()
+
+  constructor({ graph, report }: InvariantContext) {
+    this.#graph = graph
+    this.#report = report
+    this.#keys = keysOf(graph.workflow.id)
+  }
+
+  applied({ op, loop, db, moves }: Applied): void {
+    if (this.#ended.has(loop) && moves.length > 0) {
+      this.#report(`loop "${loop}" has ended and does nothing more`, `${op} moved ${moves.length} items`)
+    }
+    if (db.hlen(this.#keys.ended) === this.#ended.size) return
+    const now = new Set(db.hkeys(this.#keys.ended))
+    const fresh = this.#graph.loops.filter(each => now.has(each.id) && !this.#ended.has(each.id))
+    for (const each of fresh) this.#mayEnd(each, db, now)
+    this.#ended = now
+  }
+
+  event(event: EngineEvent): void {
+    if (event.type !== 'loop_completed') return
+    const name = `${event.run} ${event.loop}`
+    if (this.#told.has(name)) this.#report(`loop "${event.loop}" completes once`, 'it completed again')
+    this.#told.add(name)
+  }
+
+  end({ db }: EndState): void {
+    const open = this.#graph.loops.filter(({ id }) => !this.#ended.has(id)).map(({ id }) => id)
+    if (open.length > 0) this.#report('a completed workflow has only ended loops', `not ended: ${open.join(', ')}`)
+    const status = db.hget(this.#keys.meta, 'status')
+    if (status !== 'completed') this.#report('the run is completed in Redis', `its status is ${status}`)
+  }
+
+  save(): () => void {
+    const [ended, told] = [new Set(this.#ended), new Set(this.#told)]
+    return () => {
+      this.#ended = new Set(ended)
+      this.#told = new Set(told)
+    }
+  }
+
+  #mayEnd(loop: FlowLoop, db: Keyspace, ended: ReadonlySet<string>): void {
+    const cycle = this.#graph.loops.filter(({ id }) => loop.cycle.includes(id))
+    const sources = cycle.flatMap(({ id, sources: names }) => [...names, requeueQueue(id)])
+    const writes = (other: FlowLoop) => other.nodes.some(node => node.targets.some(target => sources.includes(target)))
+    for (const writer of this.#graph.loops) {
+      if (cycle.includes(writer) || !writes(writer) || ended.has(writer.id)) continue
+      this.#report(`loop "${loop.id}" ends after its writers`, `it ended, and its writer "${writer.id}" has not`)
+    }
+    const waiting = sources.filter(queue => db.llen(this.#keys.queue(queue)) > 0)
+    const replicas = cycle.flatMap(({ id, replicas: n }) => Array.from({ length: n }, (_, i) => replicaName(id, i)))
+    const claimed = replicas.filter(name => db.llen(this.#keys.claims(name)) > 0)
+    if (waiting.length + claimed.length === 0) return
+    const where = [...waiting.map(name => `queue "${name}"`), ...claimed.map(name => `claims of "${name}"`)]
+    this.#report(
+      `loop "${loop.id}" ends when its queues and claims are empty`,
+      `there were items in ${where.join(', ')}`,
+    )
+  }
+}
+
+export const completion: MakeInvariant = context => new Completion(context)

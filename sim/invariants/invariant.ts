@@ -1,0 +1,52 @@
+/**
+ * What every invariant has in common. It sees each operation right after the server applied it, with the keys as they
+ * are then, and each event of the engine; it keeps books of its own, which go back in time with a server that loses
+ * writes. The first violation ends the run.
+ */
+import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
+import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
+import type { EngineEvent } from '../../engine/trace/events.ts'
+import type { Difference, Expected } from '../expected.ts'
+import type { MemoryFiles } from '../outside.ts'
+import type { Applied } from '../server.ts'
+
+export type InvariantName = 'conservation' | 'exactly-once' | 'fifo' | 'sequential' | 'completion'
+export type Violation = { invariant: InvariantName; expected: string; seen: string }
+
+/** The world when a workflow has completed and everything has come to rest. */
+export type EndState = { db: Keyspace; files: MemoryFiles }
+
+export type Report = (expected: string, seen: string) => void
+
+export interface Invariant {
+  readonly name: InvariantName
+  applied?(applied: Applied): void
+  event?(event: EngineEvent): void
+  /** A daemon began its life: what the one before had begun, it never ended. */
+  reborn?(): void
+  end?(end: EndState): void
+  /** A copy of the books; calling it goes back to them. */
+  save?(): () => void
+}
+
+export type InvariantContext = {
+  graph: FlowGraph
+  expected: Expected | undefined
+  report: Report
+}
+
+export type MakeInvariant = (context: InvariantContext) => Invariant
+
+/** The invariant in words, for people. */
+export const inWords: Record<InvariantName, string> = {
+  conservation: 'each item is in exactly one place: a queue, one claimed list, committed, or the dead letters',
+  'exactly-once': 'what the run left behind is what the reference interpreter leaves behind',
+  fifo: 'with one replica, the items of a queue commit in the order in which they were pushed',
+  sequential: 'the iterations of a replica never overlap, and each follows the last committed one',
+  completion:
+    'a loop completes once, after its writers ended and its queues and claims are empty, and then does nothing',
+}
+
+export function describe({ what, expected, seen }: Difference): [string, string] {
+  return [`${what}: ${expected}`, `${what}: ${seen}`]
+}

@@ -1,0 +1,24 @@
+/** Reads the names and values that the store gives its keys: where an item is, and which one it is. */
+import type { Move } from './watch.ts'
+
+export type Place = { kind: 'queue' | 'claims' | 'dead-letters'; name: string }
+
+/** The place that a key is, e.g. `oe:{w}:q:orders`. */
+export function placeOf(key: string): Place {
+  const rest = key.slice(key.indexOf('}:') + 2)
+  if (rest === 'dl') return { kind: 'dead-letters', name: '' }
+  return { kind: rest.startsWith('q:') ? 'queue' : 'claims', name: rest.slice(2) }
+}
+
+/** The key of the item that moved: it names the item for ever. */
+export function itemKeyOf({ value }: Move, place: Place): string {
+  if (place.kind === 'dead-letters') return value.slice('dl-'.length)
+  const entry = place.kind === 'claims' ? value.slice(value.indexOf('\n') + 1) : value
+  const start = entry.indexOf('|') + 1
+  return entry.slice(start, entry.indexOf('|', start))
+}
+
+/** The queue that a claim came from. */
+export function sourceOf(claim: string): string {
+  return claim.slice(0, claim.indexOf('\n'))
+}

@@ -1,0 +1,57 @@
+/**
+ * A plan is data: a workflow, the files it finds, a seed for draws, settings, and a flat list of events. It can be cut
+ * anywhere and still runs, because an event whose target is gone does nothing; so a stored plan never rots.
+ */
+import { EngineError } from '../engine/errors.ts'
+import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
+import { type FaultKind, isFaultKind } from './faults.ts'
+
+/** `at` is in milliseconds since the beginning; faults that name an operation have 0. */
+export type PlanEvent = { at: number; actor: 'daemon' | 'connection' | 'server'; kind: FaultKind; args: JsonObject }
+
+export type PlanSettings = {
+  /** Milliseconds, one way. */
+  latencyMsMax: number
+  /** How often the server makes its writes durable, in milliseconds: what it can lose. */
+  fsyncMs: number
+  /** How long a restarted daemon or a lost connection takes to come back, in milliseconds. */
+  comebackMsMax: number
+  /** Chance that a daemon comes back on another machine, where it cannot tell whether the dead one is dead. */
+  elsewhere: number
+}
+
+export type Plan = {
+  version: 1
+  /** The file the workflow came from, for people. */
+  name: string
+  seed: string
+  workflow: JsonObject
+  files: Record<string, string>
+  settings: PlanSettings
+  events: PlanEvent[]
+}
+
+/** Reads a stored plan. Throws `USAGE` saying what is wrong with it. */
+export function parsePlan(text: string, name: string): Plan {
+  const fail = (what: string): never => {
+    throw new EngineError('USAGE', `Cannot read plan "${name}": ${what}; give a plan.json that sim wrote`)
+  }
+  let plan: Json = null
+  try {
+    plan = JSON.parse(text) as Json
+  } catch {
+    fail('it is not JSON')
+  }
+  if (!isJsonObject(plan)) return fail('it is not an object')
+  if (plan.version !== 1) fail(`its version is ${JSON.stringify(plan.version)}, this one knows version 1`)
+  if (typeof plan.seed !== 'string' || !isJsonObject(plan.workflow) || !isJsonObject(plan.settings)) {
+    fail('seed, workflow or settings are missing')
+  }
+  if (!Array.isArray(plan.events)) return fail('it has no list of events')
+  for (const event of plan.events) {
+    if (!isJsonObject(event) || !isJsonObject(event.args)) fail('an event is not { at, actor, kind, args }')
+    const { kind } = event as JsonObject
+    if (typeof kind !== 'string' || !isFaultKind(kind)) fail(`it has an event of unknown kind ${JSON.stringify(kind)}`)
+  }
+  return { files: {}, name, ...plan } as unknown as Plan
+}

@@ -1,0 +1,186 @@
+/**
+ * One daemon's way to the simulated server. Operations travel in order, each for a drawn latency, there and back; when
+ * the connection drops, what has no reply is sent again with the same arguments, as ioredis does. When the daemon dies,
+ * what is on the wire may still arrive, but no promise of it ever settles.
+ */
+import type { Keyspace } from '../engine/memory-redis/keyspace.ts'
+import type { Outcome } from '../engine/memory-redis/server.ts'
+import type { Redis, Reply, Script } from '../engine/ports.ts'
+import type { OperationName } from './faults.ts'
+import type { Request } from './server.ts'
+import { SimWaits } from './waits.ts'
+import { unavailable, type Wire } from './wire.ts'
+
+type Flight = { request: Request; resolve: (reply: unknown) => void; reject: (error: unknown) => void }
+
+export class SimRedis implements Redis {
+  readonly #wire: Wire
+  readonly #waits: SimWaits
+  /** Sent or to be sent, without a reply yet, in order. */
+  readonly #flights = new Set<Flight>()
+  /** Goes up when the connection drops: what was on the wire is void. */
+  #epoch = 0
+  #connected = true
+  #state: 'open' | 'closed' | 'dead' = 'open'
+  #arrivesMs = 0
+  #returnsMs = 0
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+    this.#waits = new SimWaits(wire)
+    wire.server.clients.add(this)
+  }
+
+  call(script: Script, [prefix = '']: readonly string[], args: readonly string[]): Promise<Reply> {
+    const run = (db: Keyspace) => script.run(db, [prefix], args)
+    return this.#send(script.name, loopOf(script.name, args), { run, args, writes: true }) as Promise<Reply>
+  }
+  hget(key: string, field: string): Promise<string | null> {
+    return this.#read('hget', key, db => db.hget(key, field)) as Promise<string | null>
+  }
+  async hgetall(key: string): Promise<Record<string, string>> {
+    const fields = (await this.#read('hgetall', key, db => db.hgetall(key))) as Record<string, string>
+    return Object.fromEntries(this.#wire.draws.shuffled(`order ${key}`, Object.entries(fields)))
+  }
+  lrange(key: string, start: number, stop: number): Promise<string[]> {
+    return this.#read('lrange', key, db => db.lrange(key, start, stop)) as Promise<string[]>
+  }
+  llen(key: string): Promise<number> {
+    return this.#read('llen', key, db => db.llen(key)) as Promise<number>
+  }
+  async smembers(key: string): Promise<string[]> {
+    const members = (await this.#read('smembers', key, db => db.smembers(key))) as string[]
+    return this.#wire.draws.shuffled(`order ${key}`, members)
+  }
+  wait(key: string, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    return this.#state === 'closed' ? Promise.reject(unavailable()) : this.#waits.wait(key, timeoutMs, signal)
+  }
+  async close(): Promise<void> {
+    this.#state = 'closed'
+    this.#leave()
+  }
+
+  /** The daemon died. What is on its way to the server arrives, or does not. */
+  die(): void {
+    if (this.#wire.draws.chance('dies with wire', 0.5)) this.#epoch += 1
+    this.#state = 'dead'
+    this.#leave()
+  }
+
+  /** The connection is cut; it comes back, and everything without a reply is sent again. */
+  drop(): void {
+    if (this.#state !== 'open' || !this.#connected) return
+    const { time, draws, comebackMsMax } = this.#wire
+    this.#epoch += 1
+    this.#connected = false
+    this.#waits.drop()
+    time.after(draws.whole('comeback', 1, comebackMsMax), () => {
+      if (this.#state !== 'open') return
+      this.#connected = true
+      for (const flight of this.#flights) this.#depart(flight)
+    })
+  }
+
+  // --- the way there
+
+  #read(op: string, key: string, run: (db: Keyspace) => unknown): Promise<unknown> {
+    return this.#send(op, '', { run, args: [key], writes: false })
+  }
+
+  #send(op: string, loop: string, work: Omit<Request, keyof OperationName>): Promise<unknown> {
+    if (this.#state === 'closed') return Promise.reject(unavailable())
+    const { server, book, fault, crash, stop } = this.#wire
+    const request = { ...server.name(op, loop), ...work }
+    return new Promise((resolve, reject) => {
+      if (this.#state === 'dead') return
+      if (book.take('stop', request) !== undefined) {
+        fault('stop', request)
+        stop()
+      }
+      const flight = { request, resolve, reject }
+      if (book.take('crash-before', request) !== undefined) {
+        fault('crash-before', request)
+        crash()
+        return
+      }
+      this.#flights.add(flight)
+      if (book.take('refused', request) !== undefined) this.#refuse(flight, 'refused')
+      else if (book.take('lost-before', request) !== undefined) {
+        fault('lost-before', request)
+        this.drop()
+      } else if (this.#connected) this.#depart(flight)
+    })
+  }
+
+  #depart(flight: Flight): void {
+    const { time, draws, book, fault, latencyMsMax } = this.#wire
+    const spike = book.take('latency', flight.request)
+    if (spike !== undefined) fault('latency', flight.request)
+    const ms = spike === undefined ? draws.whole('latency', 1, latencyMsMax) : Number(spike.ms)
+    this.#arrivesMs = Math.max(this.#arrivesMs, time.ms + ms)
+    const epoch = this.#epoch
+    time.after(this.#arrivesMs - time.ms, () => {
+      if (epoch === this.#epoch && this.#flights.has(flight)) this.#arrive(flight)
+    })
+  }
+
+  // --- at the server, and back
+
+  #arrive(flight: Flight): void {
+    const { server, book, fault, crash } = this.#wire
+    const outcome = server.execute(flight.request)
+    if (outcome === undefined || this.#state === 'dead') return
+    if (book.take('crash-applied', flight.request) !== undefined) {
+      fault('crash-applied', flight.request)
+      crash()
+    } else if (book.take('refused-applied', flight.request) !== undefined) {
+      this.#refuse(flight, 'refused-applied')
+    } else if (book.take('reply-lost', flight.request) !== undefined) {
+      fault('reply-lost', flight.request)
+      this.drop()
+    } else this.#answer(flight, outcome)
+  }
+
+  #answer(flight: Flight, outcome: Outcome<unknown>): void {
+    const { time, draws, latencyMsMax } = this.#wire
+    this.#returnsMs = Math.max(this.#returnsMs, time.ms + draws.whole('latency', 1, latencyMsMax))
+    const epoch = this.#epoch
+    time.after(this.#returnsMs - time.ms, () => {
+      if (epoch === this.#epoch && this.#state !== 'dead') this.#deliver(flight, outcome)
+    })
+  }
+
+  #deliver(flight: Flight, outcome: Outcome<unknown>): void {
+    const { book, fault, crash } = this.#wire
+    if (book.take('crash-replied', flight.request) !== undefined) {
+      fault('crash-replied', flight.request)
+      crash()
+      return
+    }
+    this.#flights.delete(flight)
+    if (outcome.ok) flight.resolve(outcome.reply)
+    else flight.reject(outcome.error)
+  }
+
+  /** The client's patience ends after a while; nothing more comes of this operation. */
+  #refuse(flight: Flight, kind: 'refused' | 'refused-applied'): void {
+    const { time, draws, comebackMsMax, fault } = this.#wire
+    fault(kind, flight.request)
+    this.#flights.delete(flight)
+    time.after(draws.whole('patience', 1, comebackMsMax), () => {
+      if (this.#state !== 'dead') flight.reject(unavailable())
+    })
+  }
+
+  #leave(): void {
+    this.#waits.die()
+    this.#wire.server.clients.delete(this)
+  }
+}
+
+/** Scripts of a replica name their loop first. */
+const ofReplica = new Set(['acquire', 'release', 'claim', 'commit', 'complete', 'delay'])
+
+function loopOf(script: string, args: readonly string[]): string {
+  return ofReplica.has(script) ? (args[0] as string) : ''
+}

@@ -1,0 +1,373 @@
+/**
+ * The reference interpreter: what a workflow should do, said as plainly as possible. No concurrency, no Redis, no
+ * crashes: loops take turns, one iteration at a time, by plain recursion over the plan. It shares the node classes,
+ * forms and templates with the engine, and nothing of how the engine runs them.
+ *
+ * Where the outcome may depend on who comes first, on the clock or on chance, nobody is told so: `expected.ts` runs it
+ * in several orders, at several times and with several seeds, and compares only what came out the same.
+ */
+import { codeOf } from '../engine/errors.ts'
+import type { FlowGraph, FlowLoop, FlowNode, Plan } from '../engine/graph/flow-graph.ts'
+import { hashText, hashUnit } from '../engine/hash.ts'
+import { type Json, type JsonObject, jsonEqual } from '../engine/json.ts'
+import type { NodeContext, RuntimeVariables } from '../engine/node/context.ts'
+import {
+  type Elements,
+  ExecutionCompleted,
+  type Node,
+  type NodeOutput,
+  NotBefore,
+  type Routed,
+} from '../engine/node/node.ts'
+import { echo, type FileWrite, MemoryFiles } from './outside.ts'
+
+export type ReferenceOptions = {
+  files: Record<string, string>
+  /** Which loop, and which of several ready steps, goes first. */
+  order: 'first' | 'last'
+  /** Milliseconds that pass with each look at the clock. */
+  clockStepMs: number
+  startMs: number
+  seed: string
+}
+
+export type FailedItem = { loop: string; node: string; code: string; item: JsonObject }
+
+/** What a whole run leaves behind. */
+export type Effects = {
+  queues: Record<string, Json[]>
+  deadLetters: Record<string, Json[]>
+  state: JsonObject
+  runtime: JsonObject
+  iterations: Record<string, number>
+  files: Record<string, string[]>
+}
+
+/** A workflow that does more than this is not for the reference. */
+const iterationsMax = 20_000
+
+type Work = {
+  loop: FlowLoop
+  state: Map<string, Json>
+  runtime: Map<string, Json | undefined>
+  pushes: [string, NodeOutput][]
+  key: string
+  number: number
+}
+
+class Failed extends Error {
+  readonly node: FlowNode
+  constructor(node: FlowNode, cause: unknown) {
+    super('failed', { cause })
+    this.node = node
+  }
+}
+
+/** Runs the workflow to its end; undefined when it has none within reason. */
+export function runReference(graph: FlowGraph, options: ReferenceOptions): Promise<Effects | undefined> {
+  return new Reference(graph, options).run()
+}
+
+class Reference {
+  readonly #graph: FlowGraph
+  readonly #options: ReferenceOptions
+  readonly #files: MemoryFiles
+  readonly #queues = new Map<string, NodeOutput[]>()
+  readonly #state = new Map<string, Json>()
+  readonly #runtime = new Map<string, Json>()
+  readonly #failed: FailedItem[] = []
+  readonly #counts = new Map<string, number>()
+  readonly #nodes = new Map<string, Node>()
+  readonly #turns = new Map<string, number>()
+  readonly #notBefore = new Map<string, number>()
+  readonly #ended = new Set<string>()
+  #nowMs: number
+
+  constructor(graph: FlowGraph, options: ReferenceOptions) {
+    this.#graph = graph
+    this.#options = options
+    this.#files = new MemoryFiles(options.files)
+    this.#nowMs = options.startMs
+    for (const { name } of graph.queues) this.#queues.set(name, [])
+  }
+
+  async run(): Promise<Effects | undefined> {
+    const loops = this.#options.order === 'first' ? this.#graph.loops : [...this.#graph.loops].reverse()
+    for (let n = 0; n < iterationsMax; n++) {
+      let worked = false
+      for (const loop of loops) if (!worked) worked = await this.#turn(loop)
+      if (!worked && !this.#letTimePass()) return this.#effects()
+    }
+    return undefined
+  }
+
+  /** Nobody has anything to do now: goes to the next time for which a producer asked. */
+  #letTimePass(): boolean {
+    const next = Math.min(...this.#notBefore.values())
+    if (!Number.isFinite(next)) return false
+    this.#nowMs = Math.max(this.#nowMs, next)
+    this.#notBefore.clear()
+    return true
+  }
+
+  /** One iteration of a loop, if it has something to do. */
+  async #turn(loop: FlowLoop): Promise<boolean> {
+    if (this.#ended.has(loop.id) || this.#notBefore.has(loop.id)) return false
+    const count = this.#counts.get(loop.id) ?? 0
+    const key = `${this.#options.seed}.${loop.id}.${count}`
+    const work: Work = { loop, state: new Map(), runtime: new Map(), pushes: [], key, number: count + 1 }
+    let item: NodeOutput | undefined
+    let failed: Failed | undefined
+    if (loop.sources.length > 0) {
+      item = this.#claim(loop)
+      if (item === undefined) return false
+    }
+    const input: NodeOutput = item ?? { id: hashText(key), data: {}, metadata: {} }
+    try {
+      const start = loop.producer === undefined ? input : await this.#execute(loop.producer, input, work, '')
+      if (start instanceof ExecutionCompleted || start instanceof NotBefore) return this.#noItem(loop, start, work)
+      item = start as NodeOutput
+      await this.#walk(loop.plan, item, work, '')
+    } catch (error) {
+      if (!(error instanceof Failed)) throw error
+      if (item === undefined && work.state.size === 0) return this.#askAgain(loop)
+      failed = error
+    }
+    this.#commit(loop, work, failed, item ?? input)
+    return true
+  }
+
+  #noItem(loop: FlowLoop, answer: ExecutionCompleted | NotBefore, work: Work): boolean {
+    for (const [node, value] of work.state) this.#state.set(node, value)
+    if (answer instanceof NotBefore) this.#notBefore.set(loop.id, answer.untilMs)
+    else this.#ended.add(loop.id)
+    return true
+  }
+
+  /** A producer that threw before it moved on makes no dead letter: it is asked again, later. */
+  #askAgain(loop: FlowLoop): boolean {
+    this.#notBefore.set(loop.id, this.#nowMs + 1_000)
+    return true
+  }
+
+  #claim(loop: FlowLoop): NodeOutput | undefined {
+    const turn = this.#turns.get(loop.id) ?? 0
+    for (let i = 0; i < loop.sources.length; i++) {
+      const item = this.#queues.get(loop.sources[(turn + i) % loop.sources.length] as string)?.shift()
+      if (item === undefined) continue
+      this.#turns.set(loop.id, turn + 1)
+      return item
+    }
+    return undefined
+  }
+
+  /** All or nothing: of a failed iteration only the producer's state and the dead letter stay. */
+  #commit(loop: FlowLoop, work: Work, failed: Failed | undefined, item: NodeOutput): void {
+    this.#counts.set(loop.id, work.number)
+    for (const [node, value] of work.state) {
+      if (failed === undefined || node === loop.producer?.id) this.#state.set(node, value)
+    }
+    if (failed !== undefined) {
+      const code = codeOf(failed.cause) ?? 'NODE_FAILED'
+      this.#failed.push({ loop: loop.id, node: failed.node.id, code, item: { ...item } })
+      return
+    }
+    for (const [key, value] of work.runtime) {
+      if (value === undefined) this.#runtime.delete(key)
+      else this.#runtime.set(key, value)
+    }
+    for (const [queue, output] of work.pushes) this.#queues.get(queue)?.push(plain(output))
+  }
+
+  // --- a plan
+
+  /** Visits the steps of a plan once their inputs are decided; gives the outputs after which nothing comes. */
+  async #walk(plan: Plan, entry: NodeOutput, work: Work, path: string): Promise<NodeOutput[]> {
+    const outputs = new Map<number, NodeOutput>([[-1, entry]])
+    const live = new Map<number, boolean>()
+    for (const [edge, { from }] of plan.edges.entries()) if (from === -1) live.set(edge, true)
+    const open = new Set(plan.steps.keys())
+    while (open.size > 0) {
+      const ready = [...open].filter(step => plan.steps[step]?.incoming.every(edge => live.has(edge)))
+      const step = (this.#options.order === 'first' ? ready[0] : ready.at(-1)) as number
+      open.delete(step)
+      const { node, incoming, outgoing } = plan.steps[step] as Plan['steps'][number]
+      const sources = incoming.filter(edge => live.get(edge)).map(edge => plan.edges[edge]?.from as number)
+      let route: string | undefined
+      if (sources.length > 0) {
+        const branches = sources.map(source => outputs.get(source) as NodeOutput)
+        const base = outputs.get(nearestDominator(plan, step)) as NodeOutput
+        const input = branches.length === 1 ? (branches[0] as NodeOutput) : merge(base, branches)
+        const done = await this.#step(plan.steps[step] as Plan['steps'][number], input, work, path)
+        outputs.set(step, done.output)
+        for (const target of node.targets) work.pushes.push([target, done.output])
+        route = done.route
+      }
+      for (const edge of outgoing) live.set(edge, route !== undefined && plan.edges[edge]?.port === route)
+    }
+    const isEnd = (step: number) => outputs.has(step) && plan.steps[step]?.outgoing.every(edge => !live.get(edge))
+    return [...plan.steps.keys()].filter(isEnd).map(step => outputs.get(step) as NodeOutput)
+  }
+
+  async #step(step: Plan['steps'][number], input: NodeOutput, work: Work, path: string): Promise<Routed> {
+    const { node, body } = step
+    const result = await this.#execute(node, input, work, path)
+    if (node.class.kind === 'conditional') return result as Routed
+    if (node.class.kind !== 'loop') return { output: result as NodeOutput, route: 'default' }
+    const { output, items } = result as Elements
+    const results: Json[] = []
+    const state = (index: number, item: Json): Json => ({
+      input: [...items],
+      results: [...results],
+      state: { index, item },
+    })
+    for (const [index, item] of items.entries()) {
+      const element = { ...output, data: { ...output.data, forEachNode: state(index, item) } }
+      const place = `${path}${node.id}[${index}]/`
+      const ends = body === undefined ? [] : await this.#walk(body, element, work, place)
+      if (ends.length === 1) results.push((ends[0] as NodeOutput).data)
+      if (ends.length > 1) results.push(ends.map(end => end.data))
+    }
+    const last = Math.max(0, items.length - 1)
+    const data = { ...output.data, forEachNode: state(last, items[last] ?? null), loop_results: results }
+    return { output: { ...output, data }, route: 'default' }
+  }
+
+  // --- a node
+
+  async #execute(node: FlowNode, input: NodeOutput, work: Work, path: string): Promise<unknown> {
+    try {
+      const instance = await this.#instance(work.loop, node)
+      const iteration = { loop: work.loop.id, iteration: work.number, run: 'run-1' }
+      const runtime = this.#variables(work)
+      const scope = { data: input.data, workflowenv: this.#graph.workflow.env, runtime, iteration }
+      const form = node.form.render(scope, node.id)
+      return await instance.execute(input, this.#context(node, form, work, { iteration, runtime, path }))
+    } catch (error) {
+      throw error instanceof Failed ? error : new Failed(node, error)
+    }
+  }
+
+  async #instance(loop: FlowLoop, node: FlowNode): Promise<Node> {
+    const name = `${loop.id}/${node.id}`
+    const known = this.#nodes.get(name)
+    if (known !== undefined) return known
+    const instance = new node.class({ id: node.id, type: node.class.identifier, config: node.config })
+    await instance.setup()
+    this.#nodes.set(name, instance)
+    return instance
+  }
+
+  #variables({ runtime }: Work): RuntimeVariables {
+    return {
+      get: key => (runtime.has(key) ? runtime.get(key) : this.#runtime.get(key)),
+      set: (key, value) => void runtime.set(key, value),
+      delete: key => void runtime.set(key, undefined),
+    }
+  }
+
+  #context(
+    node: FlowNode,
+    form: JsonObject,
+    work: Work,
+    at: { iteration: NodeContext['iteration']; runtime: RuntimeVariables; path: string },
+  ): NodeContext {
+    let draws = 0
+    const draw = (kind: string) => `${work.key}|${at.path}${node.id}|${kind}|${draws++}`
+    const silent = () => undefined
+    const { workflow } = this.#graph
+    return {
+      form,
+      workflow: { id: workflow.id, run: 'run-1', env: workflow.env },
+      iteration: at.iteration,
+      clock: { now: () => this.#now(), sleep: async ms => this.#pass(ms) },
+      random: { next: () => hashUnit(draw('random')) },
+      ids: { next: () => hashText(draw('id')) },
+      http: { request: async call => echo(call) },
+      files: {
+        read: async (path, offset, bytesMax) => this.#files.read(path, offset, bytesMax),
+        write: async (path, content, mode) => this.#files.write(path, content, mode),
+      },
+      state: {
+        get: () => work.state.get(node.id) ?? this.#state.get(node.id),
+        set: value => void work.state.set(node.id, structuredClone(value)),
+      },
+      runtime: at.runtime,
+      log: { debug: silent, info: silent, warn: silent, error: silent },
+      signal: new AbortController().signal,
+      idempotencyKey: draw('effect'),
+      delay: async ms => this.#pass(ms),
+    }
+  }
+
+  #now(): number {
+    this.#nowMs += this.#options.clockStepMs
+    return this.#nowMs
+  }
+
+  #pass(ms: number): void {
+    this.#nowMs += this.#options.clockStepMs === 0 ? 0 : Math.max(0, ms)
+  }
+
+  #effects(): Effects {
+    const deadLetters: Record<string, Json[]> = {}
+    for (const failed of this.#failed) deadLetters[failed.loop] = [...(deadLetters[failed.loop] ?? []), failed]
+    return {
+      queues: Object.fromEntries([...this.#queues].map(([name, items]) => [name, items.map(plain)])) as Record<
+        string,
+        Json[]
+      >,
+      deadLetters,
+      state: Object.fromEntries(this.#state),
+      runtime: Object.fromEntries(this.#runtime),
+      iterations: Object.fromEntries(this.#counts),
+      files: byPath(this.#files.writes),
+    }
+  }
+}
+
+export function byPath(writes: readonly FileWrite[]): Record<string, string[]> {
+  const files: Record<string, string[]> = {}
+  for (const { path, content } of writes) files[path] = [...(files[path] ?? []), content]
+  return files
+}
+
+function plain({ id, data, metadata }: NodeOutput): NodeOutput & JsonObject {
+  return structuredClone({ id, data, metadata })
+}
+
+/** The last step, or -1 for the entry, that every way to this step comes by. Steps are in topological order. */
+function nearestDominator(plan: Plan, step: number): number {
+  const ways = new Map<number, Set<number>>([[-1, new Set([-1])]])
+  for (let at = 0; at <= step; at++) {
+    const incoming = plan.steps[at]?.incoming ?? []
+    const [first, ...others] = incoming.map(edge => ways.get(plan.edges[edge]?.from as number) as Set<number>)
+    const common = [...(first ?? [])].filter(each => others.every(other => other.has(each)))
+    ways.set(at, new Set([...common, at]))
+  }
+  const all = [...(ways.get(step) as Set<number>)]
+  return all.at(-2) as number
+}
+
+/** The merge of spec 1.3, key by key. */
+function merge(base: NodeOutput, branches: readonly NodeOutput[]): NodeOutput {
+  const data: JsonObject = {}
+  const extra: [string, Json][] = []
+  const keys = new Set([base, ...branches].flatMap(output => Object.keys(output.data)))
+  for (const key of keys) {
+    const before = base.data[key]
+    const present = branches.map(branch => branch.data[key]).filter(value => value !== undefined)
+    const set = present.filter(value => before === undefined || !jsonEqual(value, before))
+    const different = set.filter((value, i) => set.findIndex(other => jsonEqual(other, value)) === i)
+    const [first, ...others] = different
+    if (first !== undefined) data[key] = first
+    else if (present.length > 0) data[key] = before as Json
+    for (const other of others) extra.push([key, other])
+  }
+  for (const [key, value] of extra) {
+    let n = 2
+    while (Object.hasOwn(data, `${key}_${n}`)) n++
+    data[`${key}_${n}`] = value
+  }
+  return { id: (branches[0] as NodeOutput).id, metadata: (branches[0] as NodeOutput).metadata, data }
+}

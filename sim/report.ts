@@ -1,0 +1,71 @@
+/** A failure as its user reads it: what should hold, what was seen, what led there, and the line that repeats it. */
+import type { JsonObject } from '../engine/json.ts'
+import type { Found } from './explore.ts'
+import { type FaultKind, faultKinds } from './faults.ts'
+import { type InvariantName, inWords } from './invariants/invariant.ts'
+import type { Plan } from './plan.ts'
+import type { FailureKind } from './world.ts'
+
+export const exitCodes: Record<FailureKind, number> = {
+  invariant: 1,
+  stuck: 3,
+  escape: 4,
+  nondeterminism: 4,
+  crash: 5,
+  inconclusive: 6,
+}
+
+const storyLines = 14
+
+export function describeFailure({ failure, plan, lines }: Found, folder: string): string[] {
+  const words = inWords[failure.invariant as InvariantName] ?? failure.expected
+  return [
+    `${plan.name}: seed ${plan.seed}: ${failure.invariant} does not hold at ${failure.at / 1000} s: ${words}`,
+    `  expected  ${failure.expected}`,
+    `  seen      ${failure.seen}`,
+    `  with ${plan.events.length} faults:${plan.events.length === 0 ? ' none are needed' : ''}`,
+    ...plan.events.slice(0, 12).map(event => `    ${describeEvent(event)}`),
+    '  the end of it:',
+    ...story(lines).map(line => `    ${line}`),
+    `  again: npx theoneeye sim --plan ${folder}/plan.json`,
+    `  more:  ${folder}`,
+  ]
+}
+
+function describeEvent({ kind, args }: Plan['events'][number]): string {
+  return `${kind} at ${args.op} ${args.loop === '' ? '' : `of "${args.loop}" `}no. ${args.n}: ${faultKinds[kind]}`
+}
+
+/** The last lines of the trace that mattered. */
+export function story(lines: readonly string[]): string[] {
+  return lines
+    .map(line => sentence(JSON.parse(line) as JsonObject))
+    .filter(line => line !== undefined)
+    .slice(-storyLines)
+}
+
+function sentence(line: JsonObject): string | undefined {
+  const at = `${(Number(line.ms) / 1000).toFixed(3)} s  `
+  const where = line.loop === '' || line.loop === undefined ? '' : ` of "${line.loop}"`
+  if (typeof line.fault === 'string')
+    return `${at}fault: ${faultKinds[line.fault as FaultKind]} (${line.op}${where} no. ${line.n})`
+  if (line.daemon === 'starts') return `${at}daemon ${line.generation} starts on ${line.boot}`
+  if (line.daemon !== undefined) return `${at}daemon ends: ${line.daemon}${line.code === null ? '' : ` (${line.code})`}`
+  if (typeof line.op === 'string' && line.op !== 'renew' && line.op !== 'wait') {
+    return `${at}${line.op}${where} no. ${line.n}: ${String(line.answer).replaceAll('\n', ' ').slice(0, 80)}`
+  }
+  const event = line.event as JsonObject | undefined
+  if (event?.type === 'warning') return `${at}warning ${event.code}: ${String(event.message).slice(0, 160)}`
+  if (typeof event?.type !== 'string' || event.type.startsWith('node_')) return undefined
+  const iteration = event.iteration === undefined ? '' : ` ${event.iteration}`
+  return `${at}${event.type}${iteration}${event.loop === undefined ? '' : ` of "${event.loop}"`}`
+}
+
+/** What was drawn for a run: which kinds of faults there are, and the speeds of the world. */
+export function describePlan(plan: Plan): string {
+  const counts = new Map<string, number>()
+  for (const { kind } of plan.events) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  const faults = [...counts].map(([kind, n]) => `${kind} ${n}`).join(', ') || 'none'
+  const { latencyMsMax, fsyncMs, comebackMsMax } = plan.settings
+  return `seed ${plan.seed}: latency up to ${latencyMsMax} ms, comeback up to ${comebackMsMax} ms, fsync every ${fsyncMs} ms; faults planned: ${faults}`
+}

@@ -1,0 +1,119 @@
+/**
+ * The simulated Redis server: keys in memory, one operation at a time, at one moment of its own clock. It can be
+ * loading, read-only or full for a while, and it can restart: with everything, or without what it had not yet made
+ * durable. A copy of the invariants' books goes with each copy of the keys, so that a loss is accounted for exactly.
+ */
+import { EngineError } from '../engine/errors.ts'
+import type { KeyDump, Keyspace } from '../engine/memory-redis/keyspace.ts'
+import { MemoryServer, type Outcome } from '../engine/memory-redis/server.ts'
+import type { SimTime } from './clock.ts'
+import type { FaultBook, FaultKind, OperationName } from './faults.ts'
+import { type Move, watchKeys } from './watch.ts'
+
+/** An operation that the server has carried out, as invariants and traces see it. */
+export type Applied = OperationName & {
+  /** Milliseconds since the beginning. */
+  ms: number
+  args: readonly string[]
+  outcome: Outcome<unknown>
+  moves: readonly Move[]
+  db: Keyspace
+}
+
+export type ServerHooks = {
+  applied(applied: Applied): void
+  /** A copy of all books; calling it goes back to them. */
+  save(): () => void
+  fault(kind: FaultKind, at: OperationName): void
+}
+
+export type ServerOptions = { time: SimTime; book: FaultBook; hooks: ServerHooks; fsyncMs: number; canLose: boolean }
+
+/** What hangs on the server and is cut off when it restarts. */
+export type Client = { drop(): void }
+
+export type Request = OperationName & { writes: boolean; args: readonly string[]; run: (db: Keyspace) => unknown }
+
+type Copy = { dump: KeyDump[]; restore: () => void }
+const windows = ['loading', 'readonly', 'oom'] as const
+
+export class SimServer {
+  readonly memory = new MemoryServer()
+  readonly clients = new Set<Client>()
+  readonly #options: ServerOptions
+  readonly #until = { loading: 0, readonly: 0, oom: 0 }
+  readonly #counts = new Map<string, number>()
+  #moves: Move[] = []
+  #durable: Copy
+  #durableMs = 0
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+    this.#durable = { dump: [], restore: options.hooks.save() }
+    watchKeys(this.memory.db, move => this.#moves.push(move))
+  }
+
+  /** Counts an operation: which one of its kind and loop it is. */
+  name(op: string, loop: string): OperationName {
+    const key = `${op}|${loop}`
+    const n = (this.#counts.get(key) ?? 0) + 1
+    this.#counts.set(key, n)
+    return { op, loop, n }
+  }
+
+  /** Carries an operation out; undefined when the server went down instead, and all connections with it. */
+  execute(request: Request): Outcome<unknown> | undefined {
+    if (this.#takeRestart(request)) return undefined
+    for (const kind of windows) this.#openWindow(kind, request)
+    const { time, hooks } = this.#options
+    const refused = this.#refusal(request.writes)
+    if (refused !== undefined) return { ok: false, error: refused, changed: false }
+    this.#makeDurable()
+    this.memory.db.outOfMemory = time.ms < this.#until.oom
+    this.#moves = []
+    const outcome = this.memory.run(time.wall(), request.run)
+    const { op, loop, n, args } = request
+    hooks.applied({ op, loop, n, args, ms: time.ms, outcome, moves: this.#moves, db: this.memory.db })
+    this.memory.deliver(time.wall(), () => undefined)
+    return outcome
+  }
+
+  /** The restart of a plan, if one hits this operation. */
+  #takeRestart(request: Request): boolean {
+    const { book, hooks } = this.#options
+    const loses = book.take('restart-loses', request) !== undefined
+    if (!loses && book.take('restart', request) === undefined) return false
+    hooks.fault(loses ? 'restart-loses' : 'restart', request)
+    if (loses) {
+      this.memory.db.load(this.#durable.dump)
+      this.#durable.restore()
+    }
+    for (const client of [...this.clients]) client.drop()
+    return true
+  }
+
+  #openWindow(kind: (typeof windows)[number], request: Request): void {
+    const args = this.#options.book.take(kind, request)
+    if (args === undefined) return
+    this.#until[kind] = this.#options.time.ms + Number(args.ms)
+    this.#options.hooks.fault(kind, request)
+  }
+
+  #refusal(writes: boolean): EngineError | undefined {
+    const { ms } = this.#options.time
+    if (ms < this.#until.loading)
+      return new EngineError('REDIS_LOADING', 'LOADING Redis is loading the dataset in memory')
+    const isReadonly = writes && ms < this.#until.readonly
+    return isReadonly
+      ? new EngineError('REDIS_READONLY', "READONLY You can't write against a read only replica.")
+      : undefined
+  }
+
+  /** As with AOF everysec: at most `fsyncMs` of writes are not yet safe. Copies are made only for plans that lose some. */
+  #makeDurable(): void {
+    const { time, hooks, fsyncMs, canLose } = this.#options
+    if (!canLose || time.ms - this.#durableMs < fsyncMs) return
+    this.#durableMs = time.ms
+    this.#durable = { dump: this.memory.db.dump(), restore: hooks.save() }
+  }
+}

@@ -1,0 +1,35 @@
+/** A workflow that can be simulated: loaded, with the files it reads, and with what the reference makes of it. */
+import { EngineError } from '../engine/errors.ts'
+import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import { requireWorkflow } from '../engine/graph/load-workflow.ts'
+import type { JsonObject } from '../engine/json.ts'
+import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { type Expected, expectedEffects } from './expected.ts'
+
+export type Subject = {
+  name: string
+  workflow: JsonObject
+  files: Record<string, string>
+  graph: FlowGraph
+  expected: Expected | undefined
+}
+
+/** Rejects with `WORKFLOW_INVALID`, or `NOT_SUPPORTED` for workflows that run once per request. */
+export async function loadSubject(
+  source: { name: string; workflow: JsonObject; files: Record<string, string> },
+  registry: NodeRegistry,
+): Promise<Subject> {
+  const graph = requireWorkflow(source.workflow, { registry, name: source.name })
+  if (graph.workflow.type !== 'production') {
+    const what = `Cannot simulate workflow "${source.name}": it is of type "${graph.workflow.type}"`
+    throw new EngineError('NOT_SUPPORTED', `${what}; this version simulates workflows of type "production"`)
+  }
+  return { ...source, graph, expected: await expectedEffects(graph, source.files) }
+}
+
+/** The files that a workflow's readers name outright: what a host must hand over. */
+export function filesRead(workflow: JsonObject): string[] {
+  const paths = [...JSON.stringify(workflow).matchAll(/"file_path":"((?:[^"\\]|\\.)*)"/g)]
+  const named = paths.map(([, text]) => JSON.parse(`"${text}"`) as string)
+  return [...new Set(named)].filter(path => !path.includes('{{') && !path.startsWith('/') && !path.includes('..'))
+}

@@ -1,0 +1,129 @@
+/**
+ * Waiting on wake-up keys: each wait as on a connection of its own. A wake-up that was taken for a reply that gets lost
+ * is gone, as it is with a real BLPOP; whoever waits must live with that.
+ */
+import type { Cancel } from './clock.ts'
+import type { OperationName } from './faults.ts'
+import { unavailable, type Wire } from './wire.ts'
+
+type Wait = {
+  name: OperationName
+  key: string
+  timeoutMs: number
+  /** Undoes whatever is pending for it: a timer, a place in the server's line. */
+  cancel: Cancel
+  /** Stops listening for its abort. */
+  forget: () => void
+  resolve: (woken: boolean) => void
+  reject: (error: unknown) => void
+}
+
+export class SimWaits {
+  readonly #wire: Wire
+  readonly #waits = new Set<Wait>()
+  #isDead = false
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+  }
+
+  wait(key: string, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    if (signal?.aborted) return Promise.resolve(false)
+    return new Promise((resolve, reject) => {
+      if (this.#isDead) return
+      const name = this.#wire.server.name('wait', key.slice(key.indexOf('bell:') + 'bell:'.length))
+      const abort = (): void => this.#end(wait, () => resolve(false))
+      const forget = (): void => signal?.removeEventListener('abort', abort)
+      const wait: Wait = { name, key, timeoutMs, cancel: () => undefined, forget, resolve, reject }
+      if (this.#crashes(wait, 'crash-before')) return
+      this.#waits.add(wait)
+      signal?.addEventListener('abort', abort, { once: true })
+      if (this.#wire.book.take('refused', name) !== undefined) {
+        this.#wire.fault('refused', name)
+        this.#later(wait, () => this.#end(wait, () => reject(unavailable())))
+      } else this.#depart(wait)
+    })
+  }
+
+  /** The connections are cut: everybody asks again. */
+  drop(): void {
+    for (const wait of this.#waits) this.#again(wait)
+  }
+
+  die(): void {
+    this.#isDead = true
+    for (const wait of this.#waits) wait.cancel()
+    this.#waits.clear()
+  }
+
+  #depart(wait: Wait): void {
+    const { time, draws, latencyMsMax } = this.#wire
+    wait.cancel = time.after(draws.whole('latency', 1, latencyMsMax), () => this.#arrive(wait))
+  }
+
+  #arrive(wait: Wait): void {
+    const { server } = this.#wire
+    const outcome = server.execute({ ...wait.name, args: [wait.key], writes: true, run: db => db.lpop(wait.key) })
+    if (outcome === undefined) return
+    if (!outcome.ok) this.#reply(wait, () => wait.reject(outcome.error))
+    else if (outcome.reply !== null) this.#woken(wait)
+    else this.#park(wait)
+  }
+
+  #park(wait: Wait): void {
+    const { server, time } = this.#wire
+    const unpark = server.memory.park(wait.key, () => {
+      stop()
+      this.#woken(wait)
+    })
+    const stop = time.after(wait.timeoutMs, () => {
+      unpark()
+      this.#reply(wait, () => wait.resolve(false))
+    })
+    wait.cancel = () => {
+      unpark()
+      stop()
+    }
+  }
+
+  #woken(wait: Wait): void {
+    const { book, fault } = this.#wire
+    if (this.#crashes(wait, 'crash-applied')) return
+    if (book.take('reply-lost', wait.name) !== undefined) {
+      fault('reply-lost', wait.name)
+      this.#again(wait)
+    } else this.#reply(wait, () => wait.resolve(true))
+  }
+
+  #reply(wait: Wait, settle: () => void): void {
+    const { time, draws, latencyMsMax } = this.#wire
+    wait.cancel = time.after(draws.whole('latency', 1, latencyMsMax), () => {
+      if (!this.#crashes(wait, 'crash-replied')) this.#end(wait, settle)
+    })
+  }
+
+  #again(wait: Wait): void {
+    wait.cancel()
+    this.#later(wait, () => this.#depart(wait))
+  }
+
+  #later(wait: Wait, run: () => void): void {
+    const { time, draws, comebackMsMax } = this.#wire
+    wait.cancel = time.after(draws.whole('comeback', 1, comebackMsMax), run)
+  }
+
+  #end(wait: Wait, settle: () => void): void {
+    if (!this.#waits.delete(wait)) return
+    wait.cancel()
+    wait.forget()
+    settle()
+  }
+
+  #crashes(wait: Wait, kind: 'crash-before' | 'crash-applied' | 'crash-replied'): boolean {
+    const { book, fault, crash } = this.#wire
+    if (book.take(kind, wait.name) === undefined) return false
+    fault(kind, wait.name)
+    crash()
+    return true
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * One simulation: a plan, carried out. The world holds the server, the outside and one daemon at a time; it steps time,
+ * lets daemons die and come back, and watches for the end: completed, a broken invariant, or nobody moving any more.
+ *
+ * W1 everything that happens comes from a timer of the world. W2 between two timers all promises run to their end.
+ * W3 the first thing that went wrong is what the run reports.
+ */
+import type { RunEnd } from '../engine/flow-engine.ts'
+import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import type { Json, JsonObject } from '../engine/json.ts'
+import type { HolderIdentity } from '../engine/ports.ts'
+import { keysOf } from '../engine/store/keys.ts'
+import type { EngineEvent } from '../engine/trace/events.ts'
+import { SimTime, settled } from './clock.ts'
+import type { Expected } from './expected.ts'
+import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
+import { Instance, type StartEngine } from './instance.ts'
+import { Invariants } from './invariants/index.ts'
+import { MemoryFiles } from './outside.ts'
+import type { Plan } from './plan.ts'
+import { Draws } from './random.ts'
+import { type Applied, SimServer } from './server.ts'
+import { TraceLog } from './trace.ts'
+import { setTripwires, type Tripwires } from './tripwires.ts'
+import type { Wire } from './wire.ts'
+
+export type FailureKind = 'invariant' | 'stuck' | 'escape' | 'nondeterminism' | 'crash' | 'inconclusive'
+export type Failure = {
+  kind: FailureKind
+  invariant: string
+  expected: string
+  seen: string /** milliseconds */
+  at: number
+}
+
+export type Stats = {
+  simulatedMs: number
+  iterations: number
+  commits: number
+  crashes: number
+  steps: number
+  faults: Partial<Record<FaultKind, number>>
+  /** Rare situations that came up. */
+  reached: Set<string>
+}
+
+export type RunResult = { failure: Failure | undefined; stats: Stats; hash: string; lines: string[] }
+
+export type WorldOptions = {
+  plan: Plan
+  graph: FlowGraph
+  expected: Expected | undefined
+  startEngine: StartEngine
+  /** Whether all lines of the trace are kept, or only the last ones. */
+  trace: 'recent' | 'all'
+  stepsMax?: number
+}
+
+/** Without progress for so long, and with nobody sleeping on purpose, the world is stuck. */
+const standstillMs = 120_000
+/** Then faults stop, and what is there must come to its end. */
+const faultsUntil = { ms: 1_800_000, steps: 150_000 }
+const defaultStepsMax = 400_000
+/** How long the world goes on after the end, to see that nothing more happens. */
+const afterEndMs = 15_000
+const escapeCheckEvery = 256
+
+/** Simulates one plan. Only one simulation at a time may run in a process: it replaces globals while it does. */
+export function simulate(options: WorldOptions): Promise<RunResult> {
+  return new World(options).run()
+}
+
+class World {
+  readonly #options: WorldOptions
+  readonly #time = new SimTime()
+  readonly #draws: Draws
+  readonly #book: FaultBook
+  readonly #invariants: Invariants
+  readonly #trace: TraceLog
+  readonly #server: SimServer
+  readonly #files: MemoryFiles
+  readonly #stats: Stats
+  readonly #lives = new Map<string, Instance>()
+  #instance: Instance | undefined
+  #generation = 0
+  #progressMs = 0
+  #endedMs: number | undefined
+  #failure: Failure | undefined
+
+  constructor(options: WorldOptions) {
+    const { plan, graph, expected } = options
+    this.#options = options
+    this.#draws = new Draws(plan.seed)
+    this.#book = new FaultBook(plan.events)
+    this.#invariants = new Invariants({ graph, expected })
+    this.#trace = new TraceLog(options.trace)
+    this.#files = new MemoryFiles(plan.files)
+    this.#stats = { simulatedMs: 0, iterations: 0, commits: 0, crashes: 0, steps: 0, faults: {}, reached: new Set() }
+    this.#server = new SimServer({
+      time: this.#time,
+      book: this.#book,
+      fsyncMs: plan.settings.fsyncMs,
+      canLose: plan.events.some(event => event.kind === 'restart-loses'),
+      hooks: {
+        applied: applied => this.#applied(applied),
+        save: () => this.#invariants.save(),
+        fault: (kind, at) => this.#fault(kind, at),
+      },
+    })
+  }
+
+  async run(): Promise<RunResult> {
+    const touched = (what: string, at: string): void =>
+      this.#fail('escape', 'the engine reaches the host only through its ports', `${what} was used in ${at}`)
+    const tripwires = setTripwires(this.#time, new Draws(`${this.#draws.seed}|globals`), touched)
+    const rejected = (error: unknown): void => this.#crashed(error)
+    process.on('unhandledRejection', rejected)
+    try {
+      this.#begin()
+      await this.#steps(tripwires)
+    } finally {
+      this.#instance?.die()
+      process.off('unhandledRejection', rejected)
+      tripwires.restore()
+    }
+    this.#stats.simulatedMs = this.#time.ms
+    this.#stats.faults = Object.fromEntries(this.#book.applied)
+    if (this.#failure !== undefined) this.#trace.add({ ms: this.#failure.at, failure: this.#failure.invariant })
+    return { failure: this.#failure, stats: this.#stats, hash: this.#trace.digest(), lines: this.#trace.lines }
+  }
+
+  async #steps(tripwires: Tripwires): Promise<void> {
+    for (let step = 0; ; step++) {
+      await settled()
+      this.#stats.steps = step
+      if (step % escapeCheckEvery === 0) this.#checkEscapes(tripwires)
+      if (this.#instance?.isAlive !== true) tripwires.dropTimers()
+      if (this.#failure !== undefined || this.#isOver(step)) return
+      if (!this.#time.next()) return this.#finish()
+    }
+  }
+
+  /** Whether the run has come to its end, good or bad. */
+  #isOver(step: number): boolean {
+    const { ms } = this.#time
+    if (this.#endedMs !== undefined) {
+      if (ms - this.#endedMs < afterEndMs) return false
+      this.#finish()
+      return true
+    }
+    if (step > (this.#options.stepsMax ?? defaultStepsMax)) {
+      this.#fail(
+        'inconclusive',
+        'the run ends within its budget of steps',
+        `${step} steps in ${ms / 1000} s were not enough`,
+      )
+    }
+    if (ms > faultsUntil.ms || step > faultsUntil.steps) this.#book.close()
+    const since = Math.max(this.#progressMs, this.#instance?.sleepsUntil() ?? 0)
+    if (ms - since > standstillMs) this.#stuck()
+    return this.#failure !== undefined
+  }
+
+  #stuck(): void {
+    const waiting = this.#server.memory.db.dump().flatMap(({ key, type, value }) => {
+      return type === 'list' && /\}:[qc]:/.test(key) ? [`${key.slice(key.indexOf('}:') + 2)}: ${value.length}`] : []
+    })
+    const there = waiting.length === 0 ? 'no items left' : `items in ${waiting.join(', ')}`
+    this.#fail('stuck', 'everything accepted ends', `no progress since ${this.#progressMs / 1000} s; ${there}`)
+  }
+
+  /** Everything is at rest: the last look. */
+  #finish(): void {
+    if (this.#endedMs === undefined) {
+      this.#stuck()
+      return
+    }
+    this.#invariants.end({ db: this.#server.memory.db, files: this.#files })
+    this.#noteViolation()
+  }
+
+  // --- daemons
+
+  #begin(): void {
+    if (this.#isCompleted()) {
+      this.#endedMs ??= this.#time.ms
+      return
+    }
+    this.#generation += 1
+    const { graph, startEngine, plan } = this.#options
+    const isElsewhere = this.#generation > 1 && this.#draws.chance('elsewhere', plan.settings.elsewhere)
+    const boot = isElsewhere ? `machine-${this.#generation}` : (this.#instance?.identity.boot ?? 'machine-1')
+    this.#invariants.reborn()
+    this.#trace.add({ ms: this.#time.ms, daemon: 'starts', generation: this.#generation, boot })
+    const instance = new Instance({
+      generation: this.#generation,
+      boot,
+      graph,
+      wire: this.#wire(() => instance),
+      files: this.#files,
+      startEngine,
+      isGone: identity => this.#isGone(identity, boot),
+      onEvent: event => this.#event(event),
+      onEnd: end => this.#ended(end),
+    })
+    this.#instance = instance
+    this.#lives.set(lifeOf(instance.identity), instance)
+    instance.start()
+  }
+
+  /** The run was completed by a daemon that died before it knew: nobody starts a new one. */
+  #isCompleted(): boolean {
+    const { db } = this.#server.memory
+    return db.hget(keysOf(this.#options.graph.workflow.id).meta, 'status') === 'completed'
+  }
+
+  #isGone(identity: HolderIdentity, boot: string): boolean {
+    return identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false
+  }
+
+  #wire(instance: () => Instance): Wire {
+    const { latencyMsMax, comebackMsMax } = this.#options.plan.settings
+    return {
+      time: this.#time,
+      draws: this.#draws,
+      server: this.#server,
+      book: this.#book,
+      latencyMsMax,
+      comebackMsMax,
+      fault: (kind, at) => this.#fault(kind, at),
+      crash: () => {
+        this.#stats.crashes += 1
+        this.#dies(instance())
+      },
+      stop: () => {
+        this.#time.after(1, () => instance().isAlive && instance().stop())
+      },
+    }
+  }
+
+  #dies(instance: Instance): void {
+    if (!instance.isAlive) return
+    instance.die()
+    this.#comeback()
+  }
+
+  #comeback(): void {
+    const { comebackMsMax } = this.#options.plan.settings
+    this.#time.after(this.#draws.whole('daemon comeback', 1, comebackMsMax), () => this.#begin())
+  }
+
+  #ended(end: RunEnd): void {
+    this.#trace.add({ ms: this.#time.ms, daemon: end.status, code: end.error?.code ?? null })
+    if (end.status === 'completed') this.#endedMs = this.#time.ms
+    else if (end.status === 'failed' && !end.error?.code.startsWith('REDIS_')) this.#crashed(end.error)
+    else this.#comeback()
+  }
+
+  // --- what happens
+
+  #applied(applied: Applied): void {
+    const { op, loop, n, outcome, ms } = applied
+    const answer = outcome.ok ? summarise(outcome.reply) : 'error'
+    if (outcome.changed) this.#trace.add({ ms, op, loop, n, answer, moves: applied.moves.map(traceMove) })
+    if (op === 'commit' && /^(ok|full)\n[1-9]/.test(answer)) {
+      this.#stats.commits += 1
+      this.#progressMs = ms
+    }
+    if (op === 'complete' && (answer === 'completed' || answer === 'workflow')) this.#progressMs = ms
+    if (op === 'delay' && outcome.changed) this.#progressMs = ms
+    this.#note(applied, answer)
+    this.#invariants.applied(applied)
+    this.#noteViolation()
+  }
+
+  /** Rare situations, for the list of those that were never reached. */
+  #note({ op }: Applied, answer: string): void {
+    const { reached } = this.#stats
+    const word = answer.slice(0, answer.indexOf('\n') < 0 ? undefined : answer.indexOf('\n'))
+    if (word === 'again' && op === 'commit') reached.add('a commit was sent again after it was applied')
+    if (word === 'diverged') reached.add('a replica was told that Redis went back in time')
+    if (word === 'fenced') reached.add('a replica was told that another holder took over')
+    if (op === 'acquire' && /\n[1-9]\d*$/.test(answer)) reached.add('claims of a dead holder were recovered')
+    if (op === 'acquire' && word === 'held') reached.add('a replica waited for the lease of another holder')
+  }
+
+  #event(event: EngineEvent): void {
+    this.#trace.add({ ms: this.#time.ms, event: traceEvent(event) })
+    if (event.type === 'iteration_completed' || event.type === 'iteration_failed') this.#stats.iterations += 1
+    if (event.type === 'warning') {
+      if (event.code === 'LOOP_CRASHED') this.#crashed(new Error(event.message))
+      if (event.code === 'RUN_LOST') this.#stats.reached.add('Redis lost the whole run')
+    }
+    this.#invariants.event(event)
+    this.#noteViolation()
+  }
+
+  #fault(kind: FaultKind, { op, loop, n }: OperationName): void {
+    this.#trace.add({ ms: this.#time.ms, fault: kind, op, loop, n })
+  }
+
+  // --- what went wrong
+
+  #noteViolation(): void {
+    const { violation } = this.#invariants
+    if (violation !== undefined) this.#fail('invariant', violation.expected, violation.seen, violation.invariant)
+  }
+
+  #crashed(error: unknown): void {
+    const { name = 'Error', message = String(error), stack } = (error ?? {}) as Partial<Error>
+    const where =
+      stack
+        ?.split('\n')
+        .find(line => line.includes('/engine/'))
+        ?.trim() ?? ''
+    this.#fail('crash', 'the engine does not crash', `${name}: ${message} ${where}`.trim())
+  }
+
+  #checkEscapes(tripwires: Tripwires): void {
+    const escaped = tripwires.escaped()
+    if (escaped.length > 0) this.#fail('escape', 'nothing reaches real I/O', `there is ${escaped.join(', ')} under way`)
+  }
+
+  #fail(kind: FailureKind, expected: string, seen: string, invariant: string = kind): void {
+    this.#failure ??= { kind, invariant, expected, seen, at: this.#time.ms }
+  }
+}
+
+function lifeOf({ boot, pid, start }: HolderIdentity): string {
+  return `${boot} ${pid} ${start}`
+}
+
+/** The first line or two of an answer say what it was; entries and stamps follow in the moves. */
+function summarise(reply: unknown): string {
+  const [head] = Array.isArray(reply) ? (reply as unknown[]) : [reply]
+  return String(head ?? '')
+}
+
+function traceMove({ key, kind, value }: Applied['moves'][number]): Json {
+  return [kind, key.slice(key.indexOf('}:') + 2), value]
+}
+
+/** Without stacks, and of messages only those that are not the JavaScript engine's. */
+function traceEvent(event: EngineEvent): JsonObject {
+  if (!('error' in event)) return event as unknown as JsonObject
+  const { code, name } = event.error
+  return { ...event, error: { code, name } } as unknown as JsonObject
+}

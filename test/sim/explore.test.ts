@@ -1,0 +1,87 @@
+/** The fixtures under all faults; the whole thousand seeds of each runs outside of the tests. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { JsonObject } from '../../engine/json.ts'
+import { defaultRegistry } from '../../engine/node/node-registry.ts'
+import { explore } from '../../sim/explore.ts'
+import { allFaultKinds } from '../../sim/faults.ts'
+import { loadSubject, type Subject } from '../../sim/subject.ts'
+import { twoLoops } from './support.ts'
+
+const folder = join(import.meta.dirname, '../../fixtures/workflows')
+const fixtures = readdirSync(folder).filter(name => name.endsWith('.json'))
+
+function subjectOf(workflow: JsonObject, name = 'w'): Promise<Subject> {
+  return loadSubject({ name, workflow, files: {} }, defaultRegistry())
+}
+
+describe('explore', () => {
+  it.each(fixtures)('finds nothing wrong with %s', async name => {
+    const workflow = JSON.parse(readFileSync(join(folder, name), 'utf8')) as JsonObject
+    if (workflow.type === 'api') return
+    const done = await explore([await subjectOf(workflow, name)], {
+      seeds: 20,
+      firstSeed: 0x100,
+      faults: allFaultKinds,
+    })
+    expect(done.found.map(({ plan, failure }) => ({ seed: plan.seed, ...failure }))).toEqual([])
+    expect(done.totals.commits).toBeGreaterThan(12)
+  })
+
+  it('gives the same hash again, and another one for other seeds', async () => {
+    const hashOf = async (firstSeed: number) =>
+      (await explore([await subjectOf(twoLoops(5))], { seeds: 10, firstSeed, faults: allFaultKinds })).traceHash
+    const hash = await hashOf(1)
+    expect(hash).toMatch(/^[0-9a-f]{64}$/)
+    expect(await hashOf(1)).toBe(hash)
+    expect(await hashOf(2)).not.toBe(hash)
+  })
+
+  it('reaches the rare situations, and says which it did not', async () => {
+    const subjects = [await subjectOf(twoLoops(6))]
+    const many = await explore(subjects, { seeds: 100, firstSeed: 1, faults: allFaultKinds })
+    expect(many.neverReached).toEqual([])
+    const none = await explore(subjects, { seeds: 2, firstSeed: 1, faults: [] })
+    expect(none.neverReached.length).toBeGreaterThan(3)
+    expect(none.faults).toEqual({})
+  })
+
+  it('has no hash when time decides how far it gets', async () => {
+    let left = 3
+    const done = await explore([await subjectOf(twoLoops(3))], {
+      seeds: 9,
+      firstSeed: 1,
+      faults: [],
+      goesOn: () => left-- > 0,
+    })
+    expect([done.runs, done.traceHash]).toEqual([3, null])
+  })
+
+  it('shrinks what fails to what is needed', async () => {
+    const subject = await subjectOf(twoLoops(5))
+    const { startFlowEngine } = await import('../../sim/instance.ts')
+    // An engine that does not survive a second life: its daemon says that all is completed.
+    let lives = 0
+    const done = await explore([subject], {
+      seeds: 30,
+      firstSeed: 1,
+      faults: ['crash-before', 'reply-lost', 'latency'],
+      stopAtFailure: true,
+      startEngine: options => {
+        lives = options.ports.host.identity().pid === 1001 ? 1 : lives + 1
+        if (lives < 2) return startFlowEngine(options)
+        return {
+          start: async () => undefined,
+          stop: async () => undefined,
+          done: Promise.resolve({ status: 'completed' }),
+        }
+      },
+    })
+    const [found] = done.found
+    expect(found?.failure.invariant).toMatch(/completion|exactly-once/)
+    expect(found?.plan.events.map(event => event.kind)).toEqual(['crash-before'])
+    expect(found?.original.events.length).toBeGreaterThan(1)
+    expect(found?.lines.at(-1)).toContain('failure')
+  })
+})
