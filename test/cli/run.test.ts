@@ -43,7 +43,9 @@ async function peek(cwd: string, queue: string): Promise<JsonObject[]> {
 
 /** The order numbers that ended somewhere: as a file, or waiting for a person. */
 async function settled(cwd: string): Promise<string[]> {
-  const files = ['express', 'standard'].flatMap(lane => readdirSync(join(cwd, 'results', lane)))
+  const all = ['express', 'standard'].flatMap(lane => readdirSync(join(cwd, 'results', lane)))
+  // kill -9 in the middle of a write leaves its scratch file behind; the file itself is whole or not there
+  const files = all.filter(name => name.endsWith('.json'))
   const waiting = await peek(cwd, 'approval')
   const numbers = waiting.map(item => ((item.data as JsonObject).order as JsonObject).order_id as string)
   return [...files.map(name => name.replace('.json', '')), ...numbers].sort()

@@ -21,7 +21,7 @@ export type CliResult = {
 export type CliOptions = { cwd: string; env?: Record<string, string>; onOutput?: (text: string, pid: number) => void }
 
 /** A process that takes longer is killed, so that nothing hangs. */
-const timeoutMs = 50_000
+const timeoutMs = 110_000
 
 export function cli(args: readonly string[], options: CliOptions): Promise<CliResult> {
   if (!existsSync(bin)) throw new Error(`Cannot run the command line: ${bin} is missing; run npm run build`)
