@@ -132,7 +132,9 @@ async function realFolder(path: string): Promise<string> {
   const real = await realpath(path).catch(missing)
   if (real !== undefined) return real
   const entry = await lstat(path).catch(missing)
-  if (entry !== undefined) throw Object.assign(new Error('a link that leads nowhere'), { code: 'ENOTDIR' })
+  if (entry?.isSymbolicLink()) throw Object.assign(new Error('a link that leads nowhere'), { code: 'ENOTDIR' })
+  // somebody made it between the two looks: look again
+  if (entry !== undefined) return await realFolder(path)
   return join(await realFolder(dirname(path)), basename(path))
 }
 

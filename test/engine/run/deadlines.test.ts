@@ -11,7 +11,7 @@ function setUp() {
     monotonic: () => timers.now,
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
-        const id = timers.setTimeout(resolve, ms)
+        const id = timers.setTimeout(() => resolve(), ms)
         signal?.addEventListener('abort', () => {
           timers.clearTimeout(id)
           reject(signal.reason)
