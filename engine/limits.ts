@@ -22,6 +22,11 @@ export const limits = {
   /** One wait on a wake-up key. */
   wakeWaitMs: 5_000,
   drainMs: 30_000,
+  /** What a loop claims ahead: so many items, or about so much work. */
+  prefetchMax: 64,
+  prefetchMs: 100,
+  /** Finished iterations that may wait for their commit. */
+  backlogMax: 64,
   producerPauseMs: 1_000,
   producerPauseMsMax: 30_000,
   /** The longest sleep a host timer holds (2^31-1 ms); longer ones are split. */

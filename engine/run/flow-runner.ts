@@ -1,10 +1,10 @@
 /**
  * One replica of a loop, iteration after iteration, for as long as it holds its lease.
  *
- * R1 one iteration at a time: the next begins after the commit of the one before was acknowledged. R2 an iteration that
- * fails commits its dead letter and nothing else of itself; the loop goes on. R3 an iteration that was aborted from
- * outside commits nothing: its claim stays, and whoever holds the replica next processes it again. R4 instances are
- * cleaned up exactly once, however `serve` ends.
+ * R1 one iteration at a time; commits follow behind in order, and one that touched the outside is committed before the
+ * next begins. R2 an iteration that fails commits its dead letter and nothing else of itself; the loop goes on. R3 an
+ * iteration that was aborted from outside commits nothing: its claim stays, and whoever holds the replica next processes
+ * it again. R4 instances are cleaned up exactly once, however `serve` ends.
  */
 import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
@@ -16,6 +16,7 @@ import type { CommitAnswer, CompletionTest, IterationCommit, ReplicaStore } from
 import { isTransient, retryTransient } from '../store/retry.ts'
 import { readRuntime, readState } from '../store/run-store.ts'
 import type { EngineEvent } from '../trace/events.ts'
+import { Committer } from './committer.ts'
 import { deadLetterOf, type FailedItem } from './dead-letter.ts'
 import { Deadlines } from './deadlines.ts'
 import { Instances } from './instances.ts'
@@ -24,6 +25,7 @@ import { Iteration, NodeFailure } from './iteration.ts'
 import type { LoopControl } from './loop-control.ts'
 import { LoopEvents } from './loop-events.ts'
 import type { LoopScope } from './loop-scope.ts'
+import { RuntimeCache } from './runtime-cache.ts'
 
 export type RunnerOptions = {
   graph: FlowGraph
@@ -38,8 +40,8 @@ export type RunnerOptions = {
   onActivity: (activity: 'busy' | 'waiting') => void
 }
 
-/** How serving a replica ended: its loop is complete, with it the whole run, or it was told to stop. */
-export type ServeResult = 'ended' | 'run-ended' | 'drained'
+/** How serving a replica ended: its loop is complete, or it was told to stop. */
+export type ServeResult = 'ended' | 'drained'
 
 export class FlowRunner {
   readonly #options: RunnerOptions
@@ -47,9 +49,10 @@ export class FlowRunner {
   readonly #scope: LoopScope
   readonly #source: ItemSource
   readonly #events: LoopEvents
-  /** Finished iterations of this replica in this run, over all holders. */
+  /** Finished iterations of this replica in this run, over all holders; the last ones may not be committed yet. */
   #count: number
-  #runtimeVersion = '0'
+  readonly #committer: Committer
+  readonly #runtime: RuntimeCache
   readonly #saidFull = new Set<string>()
 
   constructor(options: RunnerOptions, lease: { store: ReplicaStore; iterations: number }) {
@@ -78,13 +81,21 @@ export class FlowRunner {
       runtime: new Map(),
       delayUntil: (field, wakeAt) => this.#store.delayUntil(field, wakeAt),
     }
+    this.#runtime = new RuntimeCache(() => this.#read(() => readRuntime(ports.redis, graph.workflow.id)))
+    this.#committer = new Committer({
+      send: group => this.#store.commit(group, graph.workflow.settings.dead_letters.max, this.#source.wish()),
+      noteAnswer: answer => this.#noteAnswer(answer),
+      waitForRoom: queue => this.#waitForRoom(queue),
+    })
     this.#source = new ItemSource({
       scope: this.#scope,
       store: this.#store,
       newIteration: key => this.#iteration(key),
       abortable: (iteration, work) => this.#abortable(iteration, work),
       commitState: iteration => this.#commitState(iteration),
+      settled: () => this.#committer.settled(),
       noteRuntime: version => this.#refreshRuntime(version),
+      mayClaim: () => !options.control.paused && !options.control.draining.aborted,
     })
   }
 
@@ -115,41 +126,63 @@ export class FlowRunner {
   async #iterations(): Promise<ServeResult> {
     const { control, onActivity } = this.#options
     for (;;) {
+      if (control.paused && !(await this.#committer.settled())) return await this.#abandon()
       await control.permission()
-      if (control.draining.aborted) return await this.#release('drained')
+      if (control.draining.aborted) return await this.#drained()
       onActivity('busy')
       const next = await this.#source.next()
-      if (next.kind === 'wait') await this.#wait(next.untilMs)
-      else if (next.kind === 'end') {
-        const end = await this.#complete()
-        if (end !== undefined) return await this.#release(end)
-        await this.#wait(Number.POSITIVE_INFINITY)
-      } else if (!(await this.#process(next))) return await this.#abandon()
+      if (next.kind !== 'wait' && next.kind !== 'end') {
+        if (!(await this.#process(next))) return await this.#abandon()
+        continue
+      }
+      // what waits and what ends looks at Redis, where everything finished must have arrived
+      if (!(await this.#committer.settled())) return await this.#abandon()
+      if (next.kind === 'end' && (await this.#complete())) return await this.#release('ended')
+      await this.#wait(next.kind === 'wait' ? next.untilMs : Number.POSITIVE_INFINITY)
     }
   }
 
   // --- one iteration
 
-  /** Walks and commits. False when it was aborted from outside: nothing of it was committed. */
+  /** Walks, and hands over to be committed. False when it was aborted from outside: nothing of it is committed. */
   async #process(next: Arrival): Promise<boolean> {
     const { clock } = this.#options.ports
     const startedMs = clock.monotonic()
-    const { iteration, entry } = next
     const failure = await this.#outcome(next)
-    await this.#letGo(iteration, failure)
+    await this.#letGo(next.iteration, failure)
     if (failure === 'aborted') return false
-    const seconds = () => (clock.monotonic() - startedMs) / 1000
+    const durationMs = clock.monotonic() - startedMs
+    this.#source.noteDuration(durationMs)
+    return await this.#finish(next, failure, durationMs / 1000)
+  }
+
+  /** False when it can't be committed any more, because the loop was aborted while a target was full. */
+  async #finish({ iteration, entry }: Arrival, failure: FailedItem | undefined, seconds: number): Promise<boolean> {
     if (failure === undefined) {
-      if (!(await this.#commit(iteration, iteration.effects.toCommit(entry?.key)))) return false
-      this.#events.iterationCompleted(iteration.number, seconds())
-      return true
+      const { runtime } = iteration.effects
+      this.#runtime.finished(runtime)
+      this.#hand(iteration, iteration.effects.toCommit(entry?.key), () => {
+        this.#runtime.committed(runtime)
+        this.#events.iterationCompleted(iteration.number, seconds)
+      })
+    } else {
+      const { letter, record } = deadLetterOf(this.#scope, failure)
+      const kept = { id: letter.id, record }
+      this.#hand(iteration, iteration.effects.toFailure(entry?.key, this.#options.loop.producer?.id, kept), () => {
+        this.#events.iterationFailed(iteration.number, letter.error, seconds)
+        this.#events.deadLetter(letter)
+      })
     }
-    const { letter, record } = deadLetterOf(this.#scope, failure)
-    const commit = iteration.effects.toFailure(entry?.key, this.#options.loop.producer?.id, { id: letter.id, record })
-    if (!(await this.#commit(iteration, commit))) return false
-    this.#events.iterationFailed(iteration.number, letter.error, seconds())
-    this.#events.deadLetter(letter)
-    return true
+    this.#scope.runtime = this.#runtime.variables
+    this.#count += 1
+    const mustSettle = iteration.touchedOutside || this.#committer.isLate
+    return mustSettle ? await this.#committer.settled() : true
+  }
+
+  /** Hands a finished iteration to the committer; the next one sees its state as if it were committed. */
+  #hand(iteration: Iteration, commit: IterationCommit, committed: () => void): void {
+    for (const node of commit.state.keys()) this.#scope.state.set(node, iteration.effects.getState(node) as Json)
+    this.#committer.add({ commit, committed })
   }
 
   async #outcome(next: Arrival): Promise<FailedItem | 'aborted' | undefined> {
@@ -200,46 +233,37 @@ export class FlowRunner {
     }
   }
 
-  /** Commits, waiting while a target queue is full. False when the loop was aborted before there was room. */
-  async #commit(iteration: Iteration, commit: IterationCommit): Promise<boolean> {
-    const { graph, control } = this.#options
-    for (;;) {
-      const answer = await this.#store.commit([commit], graph.workflow.settings.dead_letters.max)
-      if (answer.applied === 1) {
-        await this.#committed(iteration, commit, answer)
-        return true
-      }
-      this.#sayFull(answer.full)
-      await this.#waitForBell(limits.wakeWaitMs, control.aborted)
-      if (control.aborted.aborted) return false
+  async #commitState(iteration: Iteration): Promise<void> {
+    const commit = { ...iteration.effects.toCommit(undefined), outcome: 'state' as const }
+    this.#hand(iteration, commit, () => undefined)
+    await this.#committer.settled()
+  }
+
+  async #noteAnswer(answer: CommitAnswer): Promise<void> {
+    this.#source.noteCommit(answer)
+    if (answer.dropped > 0) {
+      const why = 'there were more than settings.dead_letters.max'
+      this.#events.warning('DEAD_LETTERS_DROPPED', `${answer.dropped} of the oldest dead letters were dropped: ${why}`)
     }
+    await this.#refreshRuntime(answer.runtimeVersion)
+  }
+
+  async #waitForRoom(queue: string): Promise<boolean> {
+    const { aborted } = this.#options.control
+    this.#sayFull(queue)
+    await this.#waitForBell(limits.wakeWaitMs, aborted)
+    return !aborted.aborted
   }
 
   /** Waiting for a reader is back-pressure; waiting for nobody is something to be told, once. */
-  #sayFull(name: string | undefined): void {
-    const queue = this.#scope.queues.get(name ?? '')
+  #sayFull(name: string): void {
+    const queue = this.#scope.queues.get(name)
     if (queue === undefined || queue.readers.length > 0 || this.#saidFull.has(queue.name)) return
     this.#saidFull.add(queue.name)
     this.#events.warning(
       'QUEUE_FULL',
       `Queue "${queue.name}" is full (${queue.maxLength} items) and no loop reads it; the loop waits`,
     )
-  }
-
-  async #commitState(iteration: Iteration): Promise<void> {
-    await this.#commit(iteration, { ...iteration.effects.toCommit(undefined), outcome: 'state' })
-  }
-
-  async #committed(iteration: Iteration, commit: IterationCommit, answer: CommitAnswer): Promise<void> {
-    if (commit.outcome !== 'state') this.#count += 1
-    for (const node of commit.state.keys()) this.#scope.state.set(node, iteration.effects.getState(node) as Json)
-    this.#source.noteRequeued(answer.requeued)
-    if (answer.dropped > 0)
-      this.#events.warning(
-        'DEAD_LETTERS_DROPPED',
-        `${answer.dropped} of the oldest dead letters were dropped: there were more than settings.dead_letters.max`,
-      )
-    await this.#refreshRuntime(answer.runtimeVersion)
   }
 
   // --- waiting, ending
@@ -264,15 +288,20 @@ export class FlowRunner {
     }
   }
 
-  /** Ends the loop if nothing can come any more; undefined when something can. */
-  async #complete(): Promise<'ended' | 'run-ended' | undefined> {
+  /** Ends the loop if nothing can come any more. True when it has ended, by whomever. */
+  async #complete(): Promise<boolean> {
     const { completion } = this.#options
     const answer = await this.#store.complete(completion)
-    if (answer === 'waiting') return undefined
-    if (answer === 'ended') return 'ended'
+    if (answer === 'waiting') return false
+    if (answer === 'ended') return true
     // the replica that ends a cycle speaks for all its loops
     for (const loop of completion.cycle) this.#events.loopCompleted(loop)
-    return answer === 'workflow' ? 'run-ended' : 'ended'
+    return true
+  }
+
+  /** Told to stop: what is finished is committed, what was claimed ahead goes back. */
+  async #drained(): Promise<ServeResult> {
+    return (await this.#committer.settled()) ? await this.#release('drained') : await this.#abandon()
   }
 
   /** Gives the lease back, so that nobody has to wait for it to run out. */
@@ -296,13 +325,9 @@ export class FlowRunner {
     await this.#refreshRuntime('')
   }
 
-  /** Reads the variables again unless `version` is the one known; '' for an unknown one. */
   async #refreshRuntime(version: string): Promise<void> {
-    if (version === this.#runtimeVersion) return
-    const { ports, graph } = this.#options
-    const snapshot = await this.#read(() => readRuntime(ports.redis, graph.workflow.id))
-    this.#runtimeVersion = snapshot.version
-    this.#scope.runtime = snapshot.variables
+    await this.#runtime.refresh(version)
+    this.#scope.runtime = this.#runtime.variables
   }
 
   /** Reads through an outage: nobody is to blame for one. */

@@ -8,9 +8,10 @@ import { hashText } from '../hash.ts'
 import { limits } from '../limits.ts'
 import { ExecutionCompleted, type NodeOutput, type NodeResult, NotBefore } from '../node/node.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
-import type { ReplicaStore } from '../store/replica-store.ts'
+import type { ClaimWish, ReplicaStore } from '../store/replica-store.ts'
 import { type Iteration, NodeFailure } from './iteration.ts'
 import type { LoopScope } from './loop-scope.ts'
+import { Prefetch } from './prefetch.ts'
 
 /** An item on its way into the plan, or one that failed before it got there; `entry` is its claim. */
 export type Arrival = { iteration: Iteration; entry: ClaimedEntry | undefined } & (
@@ -31,13 +32,20 @@ export type SourceHost = {
   /** Runs work of an iteration under the loop's abort signal. */
   abortable: <T>(iteration: Iteration, work: Promise<T>) => Promise<T>
   commitState: (iteration: Iteration) => Promise<void>
+  /** Waits for the commits under way, which may bring claims along. */
+  settled: () => Promise<unknown>
   noteRuntime: (version: string) => Promise<void>
+  /** False when the loop pauses or drains: nothing is to be claimed ahead. */
+  mayClaim: () => boolean
 }
 
 export class ItemSource {
   readonly #host: SourceHost
   readonly #queues: readonly { queue: string; lengthMax: number }[]
   readonly #readsQueues: boolean
+  readonly #prefetch = new Prefetch()
+  /** Claimed and not begun. */
+  readonly #buffer: ClaimedEntry[] = []
   #turn = 0
   /** False only when the last commit said that nothing was requeued to this loop. */
   #maybeRequeued = true
@@ -52,8 +60,21 @@ export class ItemSource {
     this.#readsQueues = loop.producer === undefined || loop.producer.class.source === 'claimed'
   }
 
-  noteRequeued(count: number): void {
-    this.#maybeRequeued = count > 0
+  /** What a commit should claim along: enough to be half full again, or nothing. */
+  wish(): ClaimWish {
+    const room = this.#prefetch.target - this.#buffer.length
+    const wanted = this.#readsQueues && this.#host.mayClaim() && room * 2 >= this.#prefetch.target
+    return this.#wish(wanted ? room : 0)
+  }
+
+  noteCommit(answer: { entries: readonly ClaimedEntry[]; requeued: number }): void {
+    this.#buffer.push(...answer.entries)
+    this.#turn += answer.entries.length
+    this.#maybeRequeued = answer.requeued > 0
+  }
+
+  noteDuration(ms: number): void {
+    this.#prefetch.note(ms)
   }
 
   async next(): Promise<Next> {
@@ -75,15 +96,24 @@ export class ItemSource {
   }
 
   async #claim(): Promise<ClaimedEntry | undefined> {
-    if (!this.#readsQueues && !this.#maybeRequeued) return undefined
+    if (this.#buffer.length === 0 && (this.#readsQueues || this.#maybeRequeued)) await this.#fill()
+    return this.#buffer.shift()
+  }
+
+  async #fill(): Promise<void> {
+    await this.#host.settled()
+    if (this.#buffer.length > 0 || !this.#host.mayClaim()) return
+    const { entries, runtimeVersion } = await this.#host.store.claim(this.#wish(this.#prefetch.target))
+    this.#maybeRequeued = entries.length > 0
+    if (entries.length === 0) return
+    this.#buffer.push(...entries)
+    this.#turn += entries.length
+    await this.#host.noteRuntime(runtimeVersion)
+  }
+
+  #wish(most: number): ClaimWish {
     const chain = this.#host.scope.loop.replicas > 1 ? 'chain' : 'alone'
-    const options = { first: this.#turn, sources: this.#queues, chain } as const
-    const { entries, runtimeVersion } = await this.#host.store.claim(1, options)
-    const [entry] = entries
-    if (entry === undefined) this.#maybeRequeued = false
-    else await this.#host.noteRuntime(runtimeVersion)
-    this.#turn = (this.#turn + 1) % Math.max(1, this.#queues.length)
-    return entry
+    return { most, first: this.#turn % Math.max(1, this.#queues.length), sources: this.#queues, chain }
   }
 
   async #begin(entry: ClaimedEntry): Promise<Next> {

@@ -31,7 +31,14 @@ export type SuperviseResult = 'completed' | 'stopped' | 'superseded'
 
 const waitingSaidEveryMs = 60_000
 
-type Replica = { loop: FlowLoop; number: number; name: string; store: ReplicaStore | undefined; busy: boolean }
+type Replica = {
+  loop: FlowLoop
+  number: number
+  name: string
+  store: ReplicaStore | undefined
+  busy: boolean
+  ended: boolean
+}
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -50,7 +57,7 @@ export class Supervisor {
     this.#controls = new Map(loops.map(loop => [loop.id, new LoopControl()]))
     this.#replicas = loops.flatMap(loop =>
       Array.from({ length: loop.replicas }, (_, number) => {
-        return { loop, number, name: replicaName(loop.id, number), store: undefined, busy: false }
+        return { loop, number, name: replicaName(loop.id, number), store: undefined, busy: false, ended: false }
       }),
     )
     this.#leaseMs = workflow.settings.lease_seconds * 1000
@@ -112,10 +119,9 @@ export class Supervisor {
     for (let crashes = 0; !control.draining.aborted; ) {
       const answer = await this.#acquire(replica, own).catch(error => this.#unlessDraining(control, error))
       if (answer === undefined) break
+      replica.ended = answer.kind === 'ended'
       if (answer.kind === 'ended') {
-        if (answer.run === 'completed') this.#completed.abort()
-        if (this.#completed.signal.aborted) return 'completed'
-        // until the whole run is complete Redis may still lose this loop's end, and then it must be served again
+        if (this.#allEnded(answer.run)) return 'completed'
         await this.#sleep(this.#leaseMs / 10, [control.draining, this.#completed.signal])
         continue
       }
@@ -126,7 +132,6 @@ export class Supervisor {
       }
       const end = await this.#serve(replica, answer)
       if (end.result === 'drained') return 'stopped'
-      if (end.result === 'run-ended') this.#completed.abort()
       if (end.result !== 'lost') continue
       own = { holder: answer.holder, blame: end.blame }
       crashes = end.blame === 'blame' ? crashes + 1 : 0
@@ -134,6 +139,12 @@ export class Supervisor {
         await this.#sleep(Math.min(1000 * 2 ** (crashes - 1), limits.producerPauseMsMax), [control.draining])
     }
     return 'stopped'
+  }
+
+  /** Until all replicas here know that the run is complete, Redis may still lose that, and they must be served again. */
+  #allEnded(run: 'running' | 'completed'): boolean {
+    if (run === 'completed' && this.#replicas.every(replica => replica.ended)) this.#completed.abort()
+    return this.#completed.signal.aborted
   }
 
   #unlessDraining(control: LoopControl, error: unknown): undefined {

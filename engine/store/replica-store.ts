@@ -43,6 +43,17 @@ export type CommitAnswer = {
   /** Dead letters dropped because there were more than `settings.dead_letters.max`. */
   dropped: number
   runtimeVersion: string
+  /** What was claimed in the same step. */
+  entries: ClaimedEntry[]
+}
+
+/** What to claim: at most so many, those requeued first, then the queues in turn from `first` on. */
+export type ClaimWish = {
+  most: number
+  first: number
+  sources: readonly { queue: string; lengthMax: number }[]
+  /** Whether other replicas may sleep while there is more. */
+  chain: 'chain' | 'alone'
 }
 
 export type ClaimAnswer = { entries: ClaimedEntry[]; runtimeVersion: string }
@@ -85,22 +96,21 @@ export class ReplicaStore {
     this.#host = host
   }
 
-  /** Up to `most` items, those requeued first, then the queues in turn from `first` on. Empty when there is nothing. */
-  async claim(
-    most: number,
-    options: { first: number; sources: readonly { queue: string; lengthMax: number }[]; chain: 'chain' | 'alone' },
-  ): Promise<ClaimAnswer> {
-    const pairs = options.sources.flatMap(source => [source.queue, String(source.lengthMax)])
-    const answer = await this.#call(claim, [String(most), String(options.first), options.chain, ...listArg(pairs)])
+  async claim(wish: ClaimWish): Promise<ClaimAnswer> {
+    const answer = await this.#call(claim, encodeWish(wish))
     if (answer === 'empty') return { entries: [], runtimeVersion: '' }
     assert(Array.isArray(answer), () => `A claim answers with a list, not "${answer}"`)
     const [head, ...claims] = answer as string[]
     return { entries: claims.map(decodeClaim), runtimeVersion: (head as string).split('\n')[2] ?? '0' }
   }
 
-  async commit(iterations: readonly IterationCommit[], deadLettersMax: number): Promise<CommitAnswer> {
-    const args = [String(deadLettersMax), String(iterations.length), ...iterations.flatMap(encodeIteration)]
-    const [word, applied, requeued, dropped, runtimeVersion, full] = (await this.#line(commit, args)).split('\n')
+  /** Commits iterations in order, as many as have room, and claims what is wished for if all had. */
+  async commit(iterations: readonly IterationCommit[], deadLettersMax: number, wish: ClaimWish): Promise<CommitAnswer> {
+    const count = [String(deadLettersMax), String(iterations.length)]
+    const answer = await this.#call(commit, [...count, ...iterations.flatMap(encodeIteration), ...encodeWish(wish)])
+    assert(Array.isArray(answer), () => `A commit answers with a list, not "${answer}"`)
+    const [head, ...claims] = answer as string[]
+    const [word, applied, requeued, dropped, runtimeVersion, , full] = (head as string).split('\n')
     assert(word === 'ok' || word === 'full', () => `A commit answers ok or full, not "${word}"`)
     return {
       applied: Number(applied),
@@ -108,6 +118,7 @@ export class ReplicaStore {
       requeued: Number(requeued),
       dropped: Number(dropped),
       runtimeVersion: runtimeVersion as string,
+      entries: claims.map(decodeClaim),
     }
   }
 
@@ -168,7 +179,9 @@ export class ReplicaStore {
     // these answers changed nothing, so the seq stays where it is
     const idle = line === 'empty' || line === 'waiting' || line === 'ended' || line.startsWith('full\n0\n')
     if (!idle) this.#seq += 1
-    return typeof reply === 'string' && line.startsWith('again\n') ? line.slice('again\n'.length) : reply
+    if (!line.startsWith('again\n')) return reply
+    const before = line.slice('again\n'.length)
+    return Array.isArray(reply) ? [before, ...reply.slice(1)] : before
   }
 
   #refusal(word: string): EngineError {
@@ -184,6 +197,11 @@ export class ReplicaStore {
       `Cannot go on with replica "${name}" of workflow "${this.id.workflow}": Redis is not where this replica left it (${word}); it starts again from what Redis says`,
     )
   }
+}
+
+function encodeWish(wish: ClaimWish): string[] {
+  const pairs = wish.sources.flatMap(source => [source.queue, String(source.lengthMax)])
+  return [String(wish.most), String(wish.first), wish.chain, ...listArg(pairs)]
 }
 
 function encodeIteration(iteration: IterationCommit): string[] {

@@ -103,9 +103,14 @@ const answersOnce: ReadonlySet<string> = new Set(['requeue', 'purge-dead-letters
 
 function comparable(op: Extract<Op, { kind: 'call' }>, replies: Replies, reply: Reply): unknown {
   if (replies === 'resent' && answersOnce.has(op.script.name)) return 'any'
-  if (typeof reply !== 'string') return reply
-  const held = /^(held\n[\s\S]*\n)-?\d+$/.exec(reply)
-  const timeless = held === null ? reply : `${held[1]}T`
+  if (Array.isArray(reply)) return [comparableLine(replies, reply[0]), ...reply.slice(1)]
+  return comparableLine(replies, reply)
+}
+
+function comparableLine(replies: Replies, line: unknown): unknown {
+  if (typeof line !== 'string') return line
+  const held = /^(held\n[\s\S]*\n)-?\d+$/.exec(line)
+  const timeless = held === null ? line : `${held[1]}T`
   return replies === 'resent' ? timeless.replace(/^again\n/, '') : timeless
 }
 

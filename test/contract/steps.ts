@@ -131,9 +131,12 @@ export class Life {
   }
 
   #claim(step: Step): Op {
+    return call('claim', ...this.#fence(step), ...this.#wish(step, 1 + (step.b % 4)))
+  }
+
+  #wish(step: Step, most: number): (string | number)[] {
     const sources = queues.slice(0, 1 + (step.c % 3)).flatMap(queue => [queue, pick(['4', '0', '10'], step.b)])
-    const chain = pick(['', 'chain'], step.b)
-    return call('claim', ...this.#fence(step), 1 + (step.b % 4), step.c % 5, chain, ...listArg(sources))
+    return [most, step.c % 5, pick(['', 'chain'], step.b), ...listArg(sources)]
   }
 
   #commit(step: Step): Op {
@@ -141,7 +144,8 @@ export class Life {
     const claims = this.#list(`${prefix}c:${fence[0]}:${fence[1]}`)
     const count = 1 + (step.b % 3)
     const iterations = Array.from({ length: count }, (_, i) => this.#iteration(step, i, claims[i]))
-    return call('commit', ...fence, pick([10_000, 2, 0], step.d), count, ...iterations.flat())
+    const most = pick([10_000, 2, 0], step.d)
+    return call('commit', ...fence, most, count, ...iterations.flat(), ...this.#wish(step, step.d % 4))
   }
 
   #iteration({ a, b, c, d }: Step, i: number, claim: string | undefined): (string | number)[] {

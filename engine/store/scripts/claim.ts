@@ -1,87 +1,134 @@
 /**
  * Moves items from a loop's queues to the replica's claimed list. Requeued items come first, then the queues in turn;
- * a suspect (1.6) is claimed alone, so that the next death tells whether it is to blame.
+ * a suspect (1.6) is claimed alone, so that the next death tells whether it is to blame. Committing can claim in the same
+ * step, so a busy loop makes one round trip for a whole group (see commit.ts).
  *
- * Arguments: loop, replica, holder, token, seq, most items, first queue to look at, `chain` when other replicas may
- * sleep, queues as (name, limit) pairs. Answers `claimed\nN\nVERSION OF RUNTIME VARIABLES` and then the claims, `empty`, or as
- * fenced (S3).
+ * Arguments: loop, replica, holder, token, seq, and the wish: most items, first queue to look at, `chain` when other
+ * replicas may sleep, queues as (name, limit) pairs. Answers `claimed\nN\nVERSION OF RUNTIME VARIABLES` and then the
+ * claims, `empty`, or as fenced (S3).
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'
 import { Args, advance, fence, preludeLua, requireType, ring, ringWriters } from './prelude.ts'
 
-const lua = `${preludeLua}
-local loop, replica, holder, token, seq, most, first, chain = arg(), arg(), arg(), arg(), arg(), int(), int(), arg()
-local sources = list()
-local r, c = P .. 'r:' .. loop .. ':' .. replica, P .. 'c:' .. loop .. ':' .. replica
-if not is(r, 'hash') or not is(P .. 'meta', 'hash') or not is(c, 'list') then return wrongType end
-local requeue = 'requeue_' .. loop
-if not is(P .. 'q:' .. requeue, 'list') then return wrongType end
-for i = 1, #sources, 2 do
-  if not is(P .. 'q:' .. sources[i], 'list') or not is(P .. 'full:' .. sources[i], 'set') then return wrongType end
-end
-local function answer(n)
-  local claims = redis.call('LRANGE', c, -n, -1)
-  table.insert(claims, 1, 'claimed\\n' .. text(n) .. '\\n' .. (redis.call('HGET', P .. 'meta', 'runtime_version') or '0'))
-  return claims
-end
-local stop = fence(r, holder, token, seq)
-if stop then
-  local n = string.match(stop, '^again\\nclaimed\\n(%d+)$')
-  return n and answer(tonumber(n)) or stop
-end
-local taken, done = 0, false
-local function take(queue)
-  local head = redis.call('LINDEX', P .. 'q:' .. queue, 0)
-  if not head then return false end
-  local suspect = string.sub(head, 1, 1) == 's'
-  if suspect and taken > 0 then done = true return false end
-  redis.call('LPOP', P .. 'q:' .. queue)
-  redis.call('RPUSH', c, queue .. '\\n' .. head)
-  taken = taken + 1
-  done = suspect or taken >= most
+/** Needs `loop` and `c`, the claimed list, to be set. */
+export const takeLua = `
+local function readWish() return {most = int(), first = int(), chain = arg(), sources = list()} end
+local function wishReadable(wish)
+  if not is(P .. 'q:requeue_' .. loop, 'list') then return false end
+  for i = 1, #wish.sources, 2 do
+    if not is(P .. 'q:' .. wish.sources[i], 'list') or not is(P .. 'full:' .. wish.sources[i], 'set') then return false end
+  end
   return true
 end
-while not done and take(requeue) do end
-local n, idle, turn = #sources / 2, 0, first
-while not done and idle < n do
-  if take(sources[(turn % n) * 2 + 1]) then idle = 0 else idle = idle + 1 end
-  turn = turn + 1
+local function take(r, wish)
+  local held = redis.call('LINDEX', c, 0)
+  local taken, done = 0, wish.most == 0 or (held and string.find(held, '\\ns') ~= nil)
+  local function takeOne(queue)
+    local head = redis.call('LINDEX', P .. 'q:' .. queue, 0)
+    if not head then return false end
+    local suspect = string.sub(head, 1, 1) == 's'
+    if suspect and (taken > 0 or held) then done = true return false end
+    redis.call('LPOP', P .. 'q:' .. queue)
+    redis.call('RPUSH', c, queue .. '\\n' .. head)
+    taken = taken + 1
+    done = suspect or taken >= wish.most
+    return true
+  end
+  while not done and takeOne('requeue_' .. loop) do end
+  local n, idle, turn = #wish.sources / 2, 0, wish.first
+  while not done and idle < n do
+    if takeOne(wish.sources[(turn % n) * 2 + 1]) then idle = 0 else idle = idle + 1 end
+    turn = turn + 1
+  end
+  if taken == 0 then return 0 end
+  for i = 1, #wish.sources, 2 do
+    ringWriters(wish.sources[i], tonumber(wish.sources[i + 1]))
+    if wish.chain == 'chain' and redis.call('LLEN', P .. 'q:' .. wish.sources[i]) > 0 then ring(loop) end
+  end
+  redis.call('HSET', r, 'alone', (taken == 1 and not held) and '1' or '0')
+  return taken
 end
-if taken == 0 then return 'empty' end
-for i = 1, #sources, 2 do
-  ringWriters(sources[i], tonumber(sources[i + 1]))
-  if chain == 'chain' and redis.call('LLEN', P .. 'q:' .. sources[i]) > 0 then ring(loop) end
+local function withClaims(head, n)
+  local claims = n > 0 and redis.call('LRANGE', c, -n, -1) or {}
+  table.insert(claims, 1, head)
+  return claims
 end
-redis.call('HSET', r, 'alone', (taken == 1 and redis.call('LLEN', c) == 1) and '1' or '0')
-advance(r, token, seq, 'claimed\\n' .. text(taken))
-return answer(taken)
+local function runtimeVersion() return redis.call('HGET', P .. 'meta', 'runtime_version') or '0' end
 `
 
-type ClaimOrder = { loop: string; claims: string; sources: string[]; most: number; first: number }
+const lua = `${preludeLua}
+local loop, replica, holder, token, seq = arg(), arg(), arg(), arg(), arg()
+local r, c = P .. 'r:' .. loop .. ':' .. replica, P .. 'c:' .. loop .. ':' .. replica
+${takeLua}
+local wish = readWish()
+if not is(r, 'hash') or not is(P .. 'meta', 'hash') or not is(c, 'list') or not wishReadable(wish) then return wrongType end
+local stop = fence(r, holder, token, seq)
+local before = stop and string.match(stop, '^again\\nclaimed\\n(%d+)$')
+if stop and not before then return stop end
+local taken = tonumber(before or take(r, wish))
+if taken == 0 then return 'empty' end
+if not before then advance(r, token, seq, 'claimed\\n' .. text(taken)) end
+return withClaims('claimed\\n' .. text(taken) .. '\\n' .. runtimeVersion(), taken)
+`
 
-/** Takes items one by one, as `claim` says; the number taken. */
-function takeInTurn(db: Keyspace, p: string, order: ClaimOrder): number {
+/** What a loop wants to claim: at most so many, from its queues in turn. */
+export type ClaimWish = { most: number; first: number; chain: string; sources: { queue: string; limit: number }[] }
+
+export function readWish(a: Args): ClaimWish {
+  const [most, first, chain, pairs] = [a.int(), a.int(), a.next(), a.list()]
+  const sources = pairs.flatMap((queue, i) => (i % 2 === 0 ? [{ queue, limit: Number(pairs[i + 1]) }] : []))
+  return { most, first, chain, sources }
+}
+
+export function requireReadable(db: Keyspace, p: string, loop: string, wish: ClaimWish): void {
+  requireType(db, `${p}q:requeue_${loop}`, 'list')
+  for (const { queue } of wish.sources) {
+    requireType(db, `${p}q:${queue}`, 'list')
+    requireType(db, `${p}full:${queue}`, 'set')
+  }
+}
+
+export type Claimer = { loop: string; replica: string; claims: string }
+
+/** Takes what the wish allows; the number taken. */
+export function take(db: Keyspace, p: string, by: Claimer, wish: ClaimWish): number {
+  const held = db.lindex(by.claims, 0)
   let taken = 0
-  let done = false
-  const take = (queue: string): boolean => {
+  let done = wish.most === 0 || held?.includes('\ns') === true
+  const takeOne = (queue: string): boolean => {
     const head = db.lindex(`${p}q:${queue}`, 0)
     if (head === null) return false
     const suspect = head.startsWith('s')
-    done = suspect && taken > 0
+    done = suspect && (taken > 0 || held !== null)
     if (done) return false
     db.lpop(`${p}q:${queue}`)
-    db.rpush(order.claims, `${queue}\n${head}`)
+    db.rpush(by.claims, `${queue}\n${head}`)
     taken += 1
-    done = suspect || taken >= order.most
+    done = suspect || taken >= wish.most
     return true
   }
-  while (!done && take(`requeue_${order.loop}`));
-  const n = order.sources.length
-  for (let idle = 0, turn = order.first; !done && idle < n; turn++) {
-    idle = take(order.sources[turn % n] as string) ? 0 : idle + 1
+  while (!done && takeOne(`requeue_${by.loop}`));
+  const n = wish.sources.length
+  for (let idle = 0, turn = wish.first; !done && idle < n; turn++) {
+    idle = takeOne(wish.sources[turn % n]?.queue as string) ? 0 : idle + 1
   }
+  if (taken === 0) return 0
+  for (const { queue, limit } of wish.sources) {
+    ringWriters(db, p, queue, limit)
+    if (wish.chain === 'chain' && db.llen(`${p}q:${queue}`) > 0) ring(db, p, by.loop)
+  }
+  db.hset(by.replica, 'alone', taken === 1 && held === null ? '1' : '0')
   return taken
+}
+
+/** The answer's first line, and the last `n` claims behind it. */
+export function withClaims(db: Keyspace, claims: string, head: string, n: number): string[] {
+  return n > 0 ? [head, ...db.lrange(claims, -n, -1)] : [head]
+}
+
+export function runtimeVersion(db: Keyspace, p: string): string {
+  return db.hget(`${p}meta`, 'runtime_version') ?? '0'
 }
 
 export const claim: Script = {
@@ -90,29 +137,17 @@ export const claim: Script = {
   run(db, [p = ''], args) {
     const a = new Args(args)
     const [loop, replica, holder, token, seq] = [a.next(), a.next(), a.next(), a.next(), a.next()]
-    const [most, first, chain, pairs] = [a.int(), a.int(), a.next(), a.list()]
-    const sources = pairs.filter((_, i) => i % 2 === 0)
+    const wish = readWish(a)
     const [r, c] = [`${p}r:${loop}:${replica}`, `${p}c:${loop}:${replica}`]
     for (const key of [r, `${p}meta`]) requireType(db, key, 'hash')
-    for (const key of [c, `${p}q:requeue_${loop}`]) requireType(db, key, 'list')
-    for (const queue of sources) {
-      requireType(db, `${p}q:${queue}`, 'list')
-      requireType(db, `${p}full:${queue}`, 'set')
-    }
-    const version = () => db.hget(`${p}meta`, 'runtime_version') ?? '0'
-    const answer = (n: number) => [`claimed\n${n}\n${version()}`, ...db.lrange(c, -n, -1)]
+    requireType(db, c, 'list')
+    requireReadable(db, p, loop, wish)
     const stop = fence(db, r, { holder, token, seq })
-    if (stop !== undefined) {
-      return stop.startsWith('again\nclaimed\n') ? answer(Number(stop.slice('again\nclaimed\n'.length))) : stop
-    }
-    const taken = takeInTurn(db, p, { loop, claims: c, sources, most, first })
+    const before = stop?.match(/^again\nclaimed\n(\d+)$/)?.[1]
+    if (stop !== undefined && before === undefined) return stop
+    const taken = before === undefined ? take(db, p, { loop, replica: r, claims: c }, wish) : Number(before)
     if (taken === 0) return 'empty'
-    for (const [i, queue] of sources.entries()) {
-      ringWriters(db, p, queue, Number(pairs[i * 2 + 1]))
-      if (chain === 'chain' && db.llen(`${p}q:${queue}`) > 0) ring(db, p, loop)
-    }
-    db.hset(r, 'alone', taken === 1 && db.llen(c) === 1 ? '1' : '0')
-    advance(db, r, { token, seq }, `claimed\n${taken}`)
-    return answer(taken)
+    if (before === undefined) advance(db, r, { token, seq }, `claimed\n${taken}`)
+    return withClaims(db, c, `claimed\n${taken}\n${runtimeVersion(db, p)}`, taken)
   },
 }

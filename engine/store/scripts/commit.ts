@@ -5,13 +5,17 @@
  * An iteration fits when each target has room for all it pushes there; more than a whole queue fits into an empty one
  * (else it could never commit). With nothing applied nothing is written but the wish to be woken.
  *
+ * With room for all of them it also claims what comes next, in the same step.
+ *
  * Arguments: loop, replica, holder, token, seq, most dead letters, number of iterations, then each: key of its claim (or
- * ''), pushes (queue, limit, entry)…, state (field, JSON or '')…, runtime (key, JSON or '')…, delay fields…, `ok|failed|state`
- * (not an iteration), * dead letter id and JSON (or ''). Answers `ok|full\nAPPLIED\nREQUEUED ITEMS\nDEAD LETTERS DROPPED\nVERSION OF
- * RUNTIME VARIABLES\nFULL QUEUE`, `lost` when a claim is not there (a bug, or Redis lost it), or as fenced (S3).
+ * ''), pushes (queue, limit, entry)…, state (field, JSON or '')…, runtime (key, JSON or '')…, delay fields…, outcome
+ * (`ok`, `failed`, or `state` for none), dead letter id and JSON (or ''); last a wish as `claim` takes it. Answers, with
+ * the claims behind it, `ok|full\nAPPLIED\nREQUEUED ITEMS\nDEAD LETTERS DROPPED\nVERSION OF RUNTIME VARIABLES\nCLAIMED\nFULL
+ * QUEUE`; `lost` when a claim is not there (a bug, or Redis lost it); or as fenced (S3).
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'
+import { readWish, requireReadable, runtimeVersion, take, takeLua, withClaims } from './claim.ts'
 import { Args, advance, fence, preludeLua, requireType, ringReaders } from './prelude.ts'
 
 const lua = `${preludeLua}
@@ -22,8 +26,9 @@ for _, key in ipairs({r, P .. 'meta', P .. 'state', P .. 'runtime', P .. 'delays
 end
 if not is(c, 'list') or not is(P .. 'dlo', 'list') or not is(P .. 'q:requeue_' .. loop, 'list') then return wrongType end
 if not is(P .. 'queues', 'set') then return wrongType end
+${takeLua}
 local stop = fence(r, holder, token, seq)
-if stop then return stop end
+if stop then return withClaims(stop, tonumber(string.match(stop, '^again\\n%a+\\n%d+\\n%d+\\n%d+\\n%d+\\n(%d+)\\n') or 0)) end
 local iterations, length = {}, {}
 for i = 1, count do
   local it = {key = arg(), pushes = list(), state = list(), runtime = list(), delays = list(), outcome = arg(), letter = arg(), record = arg()}
@@ -36,17 +41,19 @@ for i = 1, count do
     end
   end
 end
+local wish = readWish()
+if not wishReadable(wish) then return wrongType end
 local claimed = 0
 for _, it in ipairs(iterations) do
   if it.key ~= '' then
     local claim = redis.call('LINDEX', c, claimed)
-    if not claim or string.match(claim, '^[^\\n]*\\ns?%d+|([^|]*)|') ~= it.key then return 'lost' end
+    if not claim or string.match(claim, '^[^\\n]*\\ns?%d+|([^|]*)|') ~= it.key then return withClaims('lost', 0) end
     claimed = claimed + 1
   end
 end
-local function answer(word, n, dropped, full)
+local function answer(word, n, dropped, taken, full)
   return word .. '\\n' .. text(n) .. '\\n' .. text(redis.call('LLEN', P .. 'q:requeue_' .. loop)) .. '\\n' .. text(dropped)
-    .. '\\n' .. (redis.call('HGET', P .. 'meta', 'runtime_version') or '0') .. '\\n' .. full
+    .. '\\n' .. runtimeVersion() .. '\\n' .. text(taken) .. '\\n' .. full
 end
 local function fullTarget(it)
   local more = {}
@@ -66,7 +73,7 @@ for _, it in ipairs(iterations) do
 end
 if applied == 0 and full then
   redis.call('SADD', P .. 'full:' .. full, loop)
-  return answer('full', 0, 0, full)
+  return withClaims(answer('full', 0, 0, 0, full), 0)
 end
 local function put(key, pairs)
   for j = 1, #pairs, 2 do
@@ -108,7 +115,8 @@ while redis.call('HLEN', P .. 'dl') > deadLettersMax do
   dropped = dropped + 1
 end
 for field, n in pairs(totals) do if n > 0 then redis.call('HINCRBY', r, field, n) end end
-return advance(r, token, seq, answer(full and 'full' or 'ok', applied, dropped, full or ''))
+local taken = full and 0 or take(r, wish)
+return withClaims(advance(r, token, seq, answer(full and 'full' or 'ok', applied, dropped, taken, full or '')), taken)
 `
 
 type CommittedIteration = {
@@ -229,23 +237,30 @@ export const commit: Script = {
     requireType(db, c, 'list')
     requireTypes(db, p, loop, [])
     const stop = fence(db, r, { holder, token, seq })
-    if (stop !== undefined) return stop
+    if (stop !== undefined) return withClaims(db, c, stop, claimedBefore(stop))
     requireTypes(db, p, loop, iterations)
-    if (!claimsPresent(db, c, iterations)) return 'lost'
+    const wish = readWish(a)
+    requireReadable(db, p, loop, wish)
+    if (!claimsPresent(db, c, iterations)) return ['lost']
     const { applied, full } = fitting(db, p, iterations)
-    const answer = (dropped: number) => {
-      const version = db.hget(`${p}meta`, 'runtime_version') ?? '0'
+    const answer = (dropped: number, taken: number) => {
       const requeued = db.llen(`${p}q:requeue_${loop}`)
-      return [full === '' ? 'ok' : 'full', applied, requeued, dropped, version, full].join('\n')
+      return [full === '' ? 'ok' : 'full', applied, requeued, dropped, runtimeVersion(db, p), taken, full].join('\n')
     }
     if (applied === 0 && full !== '') {
       db.sadd(`${p}full:${full}`, loop)
-      return answer(0)
+      return [answer(0, 0)]
     }
     const done = iterations.slice(0, applied)
     for (const it of done) apply(db, p, c, it)
     const dropped = dropOldest(db, p, deadLettersMax)
     count(db, r, done)
-    return advance(db, r, { token, seq }, answer(dropped))
+    const taken = full === '' ? take(db, p, { loop, replica: r, claims: c }, wish) : 0
+    return withClaims(db, c, advance(db, r, { token, seq }, answer(dropped, taken)), taken)
   },
+}
+
+/** How many claims came with the answer that is given again. */
+function claimedBefore(stop: string): number {
+  return Number(stop.match(/^again\n\w+\n\d+\n\d+\n\d+\n\d+\n(\d+)\n/)?.[1] ?? 0)
 }

@@ -179,10 +179,27 @@ describe('sequential', () => {
   })
   it.each<[string, [string, number?][]]>([
     [
-      'two iterations at once',
+      'an iteration that starts while a node of another works',
+      [
+        ['iteration_started', 1],
+        ['node_started', 1],
+        ['iteration_started', 2],
+      ],
+    ],
+    [
+      'a node of an iteration that is over, though its commit is still on the way',
       [
         ['iteration_started', 1],
         ['iteration_started', 2],
+        ['node_started', 1],
+      ],
+    ],
+    [
+      'ends out of order',
+      [
+        ['iteration_started', 1],
+        ['iteration_started', 2],
+        ['iteration_completed', 2],
       ],
     ],
     [
@@ -203,6 +220,17 @@ describe('sequential', () => {
     ['an end without a beginning', [['iteration_completed', 1]]],
   ])('notices %s', (_what, events) => {
     expect(run(...events).length).toBeGreaterThan(0)
+  })
+  it('holds while commits follow behind, and when a failure leaves aborted nodes', () => {
+    const events: [string, number][] = [
+      ['iteration_started', 1],
+      ['node_started', 1],
+      ['node_failed', 1],
+      ['iteration_started', 2],
+      ['iteration_failed', 1],
+      ['iteration_completed', 2],
+    ]
+    expect(run(...events)).toEqual([])
   })
   it('forgets what a dead daemon had begun', () => {
     const seen = reports(sequential, invariant => {
