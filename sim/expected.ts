@@ -1,6 +1,6 @@
 /**
- * What a run must have left behind, as far as that is determined. The reference runs three times: as it is, with the
- * loops and branches taking turns in another order, and at another time with another seed. What differs in order only
+ * What a run must have left behind, as far as that is determined. The reference runs several times: as it is, with
+ * loops, branches and replicas taking turns in other orders, and at another time with another seed. What differs in order only
  * is compared without order, what differs with time or chance is left out, and everything else must be exactly so.
  */
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
@@ -8,7 +8,7 @@ import { canonicalJson, isJsonObject, type Json, jsonEqual } from '../engine/jso
 import { epochMs } from './clock.ts'
 import { type Effects, runReference } from './reference.ts'
 
-export type Expected = { plain: Effects; reordered: Effects; shifted: Effects }
+export type Expected = { plain: Effects; reordered: Effects[]; shifted: Effects }
 export type Difference = { what: string; expected: string; seen: string }
 
 /** Undefined when the workflow does not end on its own. */
@@ -16,14 +16,19 @@ export async function expectedEffects(graph: FlowGraph, files: Record<string, st
   const common = { files, order: 'first', clockStepMs: 0, startMs: epochMs, seed: 'a' } as const
   const plain = await runReference(graph, common)
   if (plain === undefined) return undefined
-  const reordered = await runReference(graph, { ...common, order: 'last' })
+  const reordered: Effects[] = []
+  for (const order of ['last', 'overtaking'] as const) {
+    const other = await runReference(graph, { ...common, order })
+    if (other === undefined) return undefined
+    reordered.push(other)
+  }
   const shifted = await runReference(graph, {
     ...common,
     clockStepMs: 1_237,
     startMs: epochMs + 987_654_321,
     seed: 'b',
   })
-  return reordered === undefined || shifted === undefined ? undefined : { plain, reordered, shifted }
+  return shifted === undefined ? undefined : { plain, reordered, shifted }
 }
 
 /** The first difference, or undefined. */
@@ -44,7 +49,7 @@ export function compareEffects(expected: Expected, seen: Effects): Difference | 
   return compareFiles(expected, seen)
 }
 
-type Three<T> = { plain: T; reordered: T; shifted: T }
+type Three<T> = { plain: T; reordered: T[]; shifted: T }
 
 function pick<K extends 'queues' | 'deadLetters' | 'iterations' | 'state' | 'runtime'>(
   expected: Expected,
@@ -52,14 +57,13 @@ function pick<K extends 'queues' | 'deadLetters' | 'iterations' | 'state' | 'run
   name: string,
 ): Three<Effects[K][string] | undefined> {
   const { plain, reordered, shifted } = expected
-  return { plain: plain[part][name], reordered: reordered[part][name], shifted: shifted[part][name] } as Three<
-    Effects[K][string] | undefined
-  >
+  const of = (effects: Effects) => effects[part][name] as Effects[K][string] | undefined
+  return { plain: of(plain), reordered: reordered.map(of), shifted: of(shifted) }
 }
 
 function compareValue(what: string, three: Three<Json | undefined>, seen: Json | undefined): Difference | undefined {
   const { plain, reordered, shifted } = three
-  if (!equal(plain, reordered)) return undefined
+  if (!reordered.every(other => equal(plain, other))) return undefined
   const path = firstDifference(plain, shifted, seen)
   if (path === undefined) return undefined
   return { what: `${what}${path}`, expected: show(plain), seen: show(seen) }
@@ -67,22 +71,22 @@ function compareValue(what: string, three: Three<Json | undefined>, seen: Json |
 
 function compareList(what: string, three: Three<Json[] | undefined>, seen: Json[]): Difference | undefined {
   const plain = three.plain ?? []
-  const reordered = three.reordered ?? []
+  const reordered = three.reordered.map(other => other ?? [])
   const shifted = three.shifted ?? []
-  if (plain.length !== reordered.length || plain.length !== shifted.length) return undefined
+  if ([...reordered, shifted].some(other => other.length !== plain.length)) return undefined
   if (plain.length !== seen.length) {
     const count = (items: readonly Json[]) => `${items.length} items: ${show(items.slice(0, 40) as Json)}`
     return { what, expected: count(plain), seen: count(seen) }
   }
-  if (equal(plain, reordered)) return compareValue(what, { plain, reordered: plain, shifted }, seen)
+  if (reordered.every(other => equal(plain, other))) return compareValue(what, { plain, reordered, shifted }, seen)
   const bag = (items: readonly Json[]) => items.map(canonicalJson).sort()
-  if (!equal(bag(plain), bag(reordered))) return undefined
+  if (!reordered.every(other => equal(bag(plain), bag(other)))) return undefined
   const hidden = new Set<string>()
   for (const [i, item] of plain.entries()) notePaths(item, shifted[i], '', hidden)
   const visible = (items: readonly Json[]) => bag(items.map(item => without(item, '', hidden)))
   return compareValue(
     `${what}, in any order`,
-    { plain: visible(plain), reordered: visible(plain), shifted: visible(plain) },
+    { plain: visible(plain), reordered: [], shifted: visible(plain) },
     visible(seen),
   )
 }
@@ -92,10 +96,10 @@ function compareFiles({ plain, reordered, shifted }: Expected, seen: Effects): D
   const set = (effects: Effects, path: string) => [...new Set(effects.files[path] ?? [])].sort()
   for (const path of new Set([...Object.keys(plain.files), ...Object.keys(seen.files)])) {
     const wanted = set(plain, path)
-    if (!equal(wanted, set(reordered, path)) || !equal(wanted, set(shifted, path))) continue
+    if ([...reordered, shifted].some(other => !equal(wanted, set(other, path)))) continue
     const found = compareValue(
       `writes to "${path}"`,
-      { plain: wanted, reordered: wanted, shifted: wanted },
+      { plain: wanted, reordered: [], shifted: wanted },
       set(seen, path),
     )
     if (found !== undefined) return found

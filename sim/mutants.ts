@@ -34,8 +34,8 @@ export const mutants: readonly Mutant[] = [
     name: 'state saved outside the commit',
     file: 'run/flow-runner',
     find: 'const failure = await this.#outcome(next)',
-    replace: `if (iteration.effects.state.size > 0)
-      await this.#store.commit([{ ...iteration.effects.toCommit(undefined), pushes: [], outcome: 'state' }], 1000)
+    replace: `if (next.iteration.effects.state.size > 0)
+      await this.#store.commit([{ ...next.iteration.effects.toCommit(undefined), pushes: [], outcome: 'state' }], 1000, { ...this.#source.wish(), most: 0 })
     const failure = await this.#outcome(next)`,
     caughtBy: ['exactly-once'],
   },
@@ -57,9 +57,30 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'reversed recovery',
     file: 'store/scripts/prelude',
-    find: 'db.lpush(',
-    replace: 'db.rpush(',
+    find: 'claims.toReversed()',
+    replace: 'claims',
     caughtBy: ['fifo'],
+  },
+  {
+    name: 'seq not checked after a rollback',
+    file: 'store/scripts/prelude',
+    find: '!== call.seq)',
+    replace: '!== call.seq && db === undefined)',
+    caughtBy: ['exactly-once', 'conservation', 'crash'],
+  },
+  {
+    name: 'an ended loop is forgotten before the run is complete',
+    file: 'run/supervisor',
+    find: 'if (this.#allEnded(answer.run))',
+    replace: 'if (replica !== undefined)',
+    caughtBy: ['stuck'],
+  },
+  {
+    name: 'reads give up in an outage',
+    file: 'run/flow-runner',
+    find: 'return retryTransient({ clock: ports.clock, signal: control.aborted, pauseMsMax: limits.wakeWaitMs }, call)',
+    replace: 'return call()',
+    caughtBy: ['crash'],
   },
 ]
 
@@ -150,7 +171,7 @@ function run(args: readonly string[]): Promise<string> {
   })
 }
 
-/** Two loops over a queue, with a condition, a join of a taken and an untaken branch, and state. */
+/** Two loops over a queue that fills, with state, a join of a taken and an untaken branch, and durable delays. */
 const canary: JsonObject = {
   id: 'canary',
   nodes: [
@@ -160,6 +181,7 @@ const canary: JsonObject = {
     { id: 'join', type: 'log', data: { form: { message: 'joined' } } },
     { id: 'out', type: 'queue-writer', data: { form: {} } },
     { id: 'in', type: 'queue-reader', data: { form: {} } },
+    { id: 'slow', type: 'static-delay-node', data: { form: { interval: 0.04, unit: 'seconds' } } },
     { id: 'done', type: 'queue-writer', data: { form: { queue_name: 'done' } } },
   ],
   edges: [
@@ -169,6 +191,7 @@ const canary: JsonObject = {
     { id: 'e4', source: 'odd', target: 'join', sourceHandle: 'no' },
     { id: 'e5', source: 'join', target: 'out' },
     { id: 'e6', source: 'out', target: 'in' },
-    { id: 'e7', source: 'in', target: 'done' },
+    { id: 'e7', source: 'in', target: 'slow' },
+    { id: 'e8', source: 'slow', target: 'done' },
   ],
 }

@@ -23,8 +23,8 @@ import { echo, type FileWrite, MemoryFiles } from './outside.ts'
 
 export type ReferenceOptions = {
   files: Record<string, string>
-  /** Which loop, and which of several ready steps, goes first. */
-  order: 'first' | 'last'
+  /** Which loop, and which of several ready steps, goes first; or items overtake each other where replicas let them. */
+  order: 'first' | 'last' | 'overtaking'
   /** Milliseconds that pass with each look at the clock. */
   clockStepMs: number
   startMs: number
@@ -92,7 +92,7 @@ class Reference {
   }
 
   async run(): Promise<Effects | undefined> {
-    const loops = this.#options.order === 'first' ? this.#graph.loops : [...this.#graph.loops].reverse()
+    const loops = this.#options.order === 'last' ? [...this.#graph.loops].reverse() : this.#graph.loops
     for (let n = 0; n < iterationsMax; n++) {
       let worked = false
       for (const loop of loops) if (!worked) worked = await this.#turn(loop)
@@ -153,7 +153,8 @@ class Reference {
   #claim(loop: FlowLoop): NodeOutput | undefined {
     const turn = this.#turns.get(loop.id) ?? 0
     for (let i = 0; i < loop.sources.length; i++) {
-      const item = this.#queues.get(loop.sources[(turn + i) % loop.sources.length] as string)?.shift()
+      const queue = this.#queues.get(loop.sources[(turn + i) % loop.sources.length] as string) ?? []
+      const item = this.#options.order === 'overtaking' && loop.replicas > 1 ? queue.pop() : queue.shift()
       if (item === undefined) continue
       this.#turns.set(loop.id, turn + 1)
       return item
@@ -170,6 +171,7 @@ class Reference {
     if (failed !== undefined) {
       const code = codeOf(failed.cause) ?? 'NODE_FAILED'
       this.#failed.push({ loop: loop.id, node: failed.node.id, code, item: { ...item } })
+      if (this.#failed.length > this.#graph.workflow.settings.dead_letters.max) this.#failed.shift()
       return
     }
     for (const [key, value] of work.runtime) {
@@ -189,7 +191,7 @@ class Reference {
     const open = new Set(plan.steps.keys())
     while (open.size > 0) {
       const ready = [...open].filter(step => plan.steps[step]?.incoming.every(edge => live.has(edge)))
-      const step = (this.#options.order === 'first' ? ready[0] : ready.at(-1)) as number
+      const step = (this.#options.order === 'last' ? ready.at(-1) : ready[0]) as number
       open.delete(step)
       const { node, incoming, outgoing } = plan.steps[step] as Plan['steps'][number]
       const sources = incoming.filter(edge => live.get(edge)).map(edge => plan.edges[edge]?.from as number)

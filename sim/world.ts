@@ -35,7 +35,9 @@ export type Failure = {
 
 export type Stats = {
   simulatedMs: number
+  /** Committed ones; those that Redis lost again count each time. */
   iterations: number
+  /** Groups of them. */
   commits: number
   crashes: number
   steps: number
@@ -85,6 +87,9 @@ class World {
   #generation = 0
   #progressMs = 0
   #endedMs: number | undefined
+  /** When the server last lost writes, and when it last said that the run is complete. */
+  #lostMs = -1
+  #completedMs = 0
   #failure: Failure | undefined
 
   constructor(options: WorldOptions) {
@@ -251,7 +256,10 @@ class World {
 
   #ended(end: RunEnd): void {
     this.#trace.add({ ms: this.#time.ms, daemon: end.status, code: end.error?.code ?? null })
-    if (end.status === 'completed') this.#endedMs = this.#time.ms
+    if (end.status === 'completed' && this.#lostMs > this.#completedMs && !this.#isCompleted()) {
+      this.#stats.reached.add('Redis lost a completion after it was told')
+      this.#comeback()
+    } else if (end.status === 'completed') this.#endedMs = this.#time.ms
     else if (end.status === 'failed' && !end.error?.code.startsWith('REDIS_')) this.#crashed(end.error)
     else this.#comeback()
   }
@@ -264,9 +272,11 @@ class World {
     if (outcome.changed) this.#trace.add({ ms, op, loop, n, answer, moves: applied.moves.map(traceMove) })
     if (op === 'commit' && /^(ok|full)\n[1-9]/.test(answer)) {
       this.#stats.commits += 1
+      this.#stats.iterations += Number(answer.split('\n')[1])
       this.#progressMs = ms
     }
     if (op === 'complete' && (answer === 'completed' || answer === 'workflow')) this.#progressMs = ms
+    if (answer === 'workflow') this.#completedMs = ms
     if (op === 'delay' && outcome.changed) this.#progressMs = ms
     this.#note(applied, answer)
     this.#invariants.applied(applied)
@@ -286,7 +296,6 @@ class World {
 
   #event(event: EngineEvent): void {
     this.#trace.add({ ms: this.#time.ms, event: traceEvent(event) })
-    if (event.type === 'iteration_completed' || event.type === 'iteration_failed') this.#stats.iterations += 1
     if (event.type === 'warning') {
       if (event.code === 'LOOP_CRASHED') this.#crashed(new Error(event.message))
       if (event.code === 'RUN_LOST') this.#stats.reached.add('Redis lost the whole run')
@@ -297,6 +306,7 @@ class World {
 
   #fault(kind: FaultKind, { op, loop, n }: OperationName): void {
     this.#trace.add({ ms: this.#time.ms, fault: kind, op, loop, n })
+    if (kind === 'restart-loses') this.#lostMs = this.#time.ms
   }
 
   // --- what went wrong
