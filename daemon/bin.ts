@@ -1,5 +1,15 @@
 #!/usr/bin/env node
-/** The program `theoneeye`. All it adds to the command line is the process: its arguments, its streams, its exit code. */
+/**
+ * The program `theoneeye`. All it adds to the command line is the process: its arguments, its streams, its exit code. It
+ * exits when the command has ended, whatever timers a custom node has left behind.
+ */
+import { messageOf } from '../engine/errors.ts'
 import { runCli } from './cli.ts'
 
-process.exitCode = await runCli(process.argv.slice(2))
+// a node that let a promise go fails nobody but itself: its iteration is over, and the loops go on
+process.on('unhandledRejection', error => {
+  process.stderr.write(`warning: work that nobody waited for failed: ${messageOf(error)}\n`)
+})
+
+const code = await runCli(process.argv.slice(2))
+process.stdout.write('', () => process.exit(code))

@@ -7,7 +7,6 @@ import { basename, extname } from 'node:path'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import { requireWorkflow } from '../engine/graph/load-workflow.ts'
-import { limits } from '../engine/limits.ts'
 import { defaultRegistry, type NodeRegistry } from '../engine/node/node-registry.ts'
 import type { Log, Redis } from '../engine/ports.ts'
 import { allScripts } from '../engine/store/scripts/index.ts'
@@ -39,17 +38,11 @@ export async function openWorkflow(path: string, options: { nodes?: string }): P
   return requireWorkflow(source, { registry, name })
 }
 
-/**
- * WORKFLOW on the command line: an id, or a file that has one. `lengthMax` is the limit of its queues in items, as far
- * as it can be known from here.
- */
-export async function findWorkflow(
-  word: string,
-  options: { nodes?: string },
-): Promise<{ id: string; lengthMax: number }> {
-  if (!/\.json$/i.test(word)) return { id: word, lengthMax: limits.queueLengthMax }
+/** WORKFLOW on the command line, an id or a file that has one, as an id. */
+export async function findWorkflow(word: string, options: { nodes?: string }): Promise<{ id: string }> {
+  if (!/\.json$/i.test(word)) return { id: word }
   const { workflow } = await openWorkflow(word, options)
-  return { id: workflow.id, lengthMax: workflow.settings.queues.max_length }
+  return { id: workflow.id }
 }
 
 /** The Redis of `--redis`, or the embedded one; closed again whatever happens. */

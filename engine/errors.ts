@@ -3,6 +3,8 @@
  * Something expected (a bad form, Redis down, a node that threw): `EngineError` with a code of the table below.
  * Grammar of messages: what could not be done, values quoted, current and wanted state, what to do, no final period.
  */
+import { limits } from './limits.ts'
+
 const codes = {
   // workflow files (1.1)
   WORKFLOW_INVALID: 'a workflow file has problems; each is listed',
@@ -88,21 +90,30 @@ export function assert(condition: unknown, message: () => string): asserts condi
 
 /** The code of anything thrown: an EngineError's own, a host error's (`ENOENT`), or undefined. */
 export function codeOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code
+  const code = (error as { code?: unknown } | null | undefined)?.code
   return typeof code === 'string' ? code : undefined
 }
 
+/** A text for anything thrown, whatever it is. Never throws itself. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return textOf(() => (error instanceof Error ? error.message : error))
+}
+
+function textOf(read: () => unknown): string {
+  try {
+    return String(read()).slice(0, limits.errorTextMax)
+  } catch {
+    return 'something that has no text'
+  }
 }
 
 /** An error as plain data, as it stands in events and dead letters (1.6). */
 export type ErrorRecord = { name: string; code: string; message: string; stack?: string }
 
-/** `NODE_FAILED` is the code of whatever a node threw without one. */
+/** `NODE_FAILED` is the code of whatever a node threw without one. Never throws. */
 export function toErrorRecord(error: unknown): ErrorRecord {
-  if (!(error instanceof Error)) return { name: 'Error', code: 'NODE_FAILED', message: String(error) }
-  const record: ErrorRecord = { name: error.name, code: codeOf(error) ?? 'NODE_FAILED', message: error.message }
-  if (error.stack !== undefined) record.stack = error.stack
-  return record
+  const record = { code: codeOf(error) ?? 'NODE_FAILED', message: messageOf(error) }
+  if (!(error instanceof Error)) return { name: 'Error', ...record }
+  const stack = error.stack === undefined ? {} : { stack: textOf(() => error.stack) }
+  return { name: textOf(() => error.name), ...record, ...stack }
 }

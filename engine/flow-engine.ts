@@ -77,12 +77,10 @@ export class FlowEngine {
     await this.done
   }
 
-  /** Does not wait: leases and claims stay as they are and are recovered at the next start. */
+  /** Does not wait for anything: leases and claims stay as they are and are recovered at the next start. */
   async kill(): Promise<void> {
-    this.#drainTimer?.abort()
     this.#supervisor?.kill(new EngineError('ITERATION_ABORTED', 'The engine was killed'))
-    if (this.#supervisor === undefined) this.#finish({ status: 'stopped' })
-    await this.done
+    this.#finish({ status: 'stopped' })
   }
 
   /** Pauses a loop, or the workflow: the running iteration ends, the next does not begin. Kept in Redis. */

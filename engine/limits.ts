@@ -5,6 +5,10 @@
 export const limits = {
   /** One item, as JSON in UTF-8. */
   payloadBytesMax: 1024 * 1024,
+  /** Levels of arrays and objects in one value. */
+  jsonDepthMax: 200,
+  /** Characters of an error's message, and of its stack, that are kept. */
+  errorTextMax: 16_384,
   /** Pushes of one iteration, all queues together. */
   pushesMax: 10_000,
   pushBytesMax: 16 * 1024 * 1024,
@@ -17,6 +21,8 @@ export const limits = {
   nodeTimeoutMs: 300_000,
   /** How long an aborted node may take to let go before its instance is replaced. */
   abortGraceMs: 1_000,
+  /** How long a node may take to clean up before the loop goes on without it. */
+  cleanupMs: 10_000,
   leaseMs: 10_000,
   leaseRenewMs: 3_000,
   /** One wait on a wake-up key. */

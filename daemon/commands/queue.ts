@@ -87,10 +87,10 @@ async function append(out: Output, target: Target, words: Omit<CommonOptions, 'd
       `Cannot push to queue "${target.queue}": --data holds no JSON object; give {…} or @FILE`,
     )
   }
-  const { id, lengthMax } = await findWorkflow(target.workflow, options)
+  const { id } = await findWorkflow(target.workflow, options)
   const origin = { nonce: systemRandom().nonce('push'), now: systemClock().now() }
   const pushed = await withRedis(options, out, redis =>
-    pushToQueue(redis, { workflow: id, queue: target.queue, lengthMax }, items, origin),
+    pushToQueue(redis, { workflow: id, queue: target.queue }, items, origin),
   )
   out.json({ type: 'pushed', queue: target.queue, count: pushed })
   out.text(`pushed ${pushed} items to queue ${target.queue}`)
@@ -98,8 +98,8 @@ async function append(out: Output, target: Target, words: Omit<CommonOptions, 'd
 }
 
 async function empty(out: Output, { workflow, queue }: Target, options: CommonOptions): Promise<number> {
-  const { id, lengthMax } = await findWorkflow(workflow, options)
-  const purged = await withRedis(options, out, redis => purgeItems(redis, id, queue, lengthMax))
+  const { id } = await findWorkflow(workflow, options)
+  const purged = await withRedis(options, out, redis => purgeItems(redis, id, queue))
   out.json({ type: 'purged', queue, count: purged })
   out.text(`removed ${purged} items from queue ${queue}`)
   return 0

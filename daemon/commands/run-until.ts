@@ -2,13 +2,14 @@
  * Waits for the end of a run, and brings it about when asked to. The first request to stop drains; a second one, by
  * whatever signal, kills. Everything it installs (signal handlers, the timer) is gone again when it returns.
  */
+import { messageOf } from '../../engine/errors.ts'
 import type { FlowEngine } from '../../engine/flow-engine.ts'
 import type { Clock } from '../../engine/ports.ts'
 import type { Output } from '../output.ts'
 import type { RunTally } from './run-tally.ts'
 
 /** Why a run ended. `done`: by itself. */
-export type Ending = 'done' | 'idle' | 'timeout' | 'interrupted' | 'killed'
+export type Ending = 'done' | 'idle' | 'timeout' | 'interrupted' | 'killed' | 'crashed'
 
 /** `timeout` and `untilIdle` are seconds. */
 export type UntilOptions = { out: Output; clock: Clock; tally: RunTally; timeout?: number; untilIdle?: number }
@@ -51,13 +52,20 @@ export async function waitForEnd(engine: FlowEngine, options: UntilOptions): Pro
     out.text(tally.line())
   }
 
+  // thrown by a timer or event handler of a node: the process can't be trusted for long, so it drains
+  const crash = (error: unknown): void => {
+    stop('crashed', `stopping: something threw outside of its iteration: ${messageOf(error)}`)
+  }
+
   const timer = setInterval(tick, tickMs)
+  process.on('uncaughtException', crash)
   for (const signal of signals) process.on(signal, interrupt)
   out.whenClosed(() => stop('interrupted', 'stopping: nobody reads the output any more'))
   try {
     await engine.done
   } finally {
     clearInterval(timer)
+    process.off('uncaughtException', crash)
     for (const signal of signals) process.off(signal, interrupt)
     out.progress('')
   }

@@ -95,7 +95,7 @@ function countsOf(summary: RunSummary | undefined): Record<string, object> {
 }
 
 function exitCodeOf(ending: Ending, status: string, summary: RunSummary, options: RunOptions): number {
-  if (status === 'failed' || ending === 'timeout' || ending === 'killed') return 1
+  if (status === 'failed' || ending === 'timeout' || ending === 'killed' || ending === 'crashed') return 1
   const deadLetters = Object.values(summary.loops).reduce((sum, loop) => sum + loop.dead_letters, 0)
   return deadLetters > 0 && options.allowDeadLetters !== true ? 1 : 0
 }

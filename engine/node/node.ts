@@ -4,6 +4,7 @@
  */
 import { EngineError } from '../errors.ts'
 import type { Json, JsonObject } from '../json.ts'
+import { limits } from '../limits.ts'
 import type { NodeContext } from './context.ts'
 import type { Form } from './form.ts'
 
@@ -20,11 +21,14 @@ export type Routed = { readonly output: NodeOutput; readonly route: string }
 /** A loop node's answer: its own output, and the elements its body runs for, one after another. */
 export type Elements = { readonly output: NodeOutput; readonly items: readonly Json[] }
 
-/** A producer's answer when it has no more items, ever, in this run. */
-export class ExecutionCompleted {}
+/** A producer's answer when it has no more items, ever, in this run. Known by `kind`: packages may hold copies of the class. */
+export class ExecutionCompleted {
+  readonly kind = 'execution-completed'
+}
 
 /** A producer's answer when it has no item before `untilMs` (wall clock, epoch milliseconds). It is asked again then. */
 export class NotBefore {
+  readonly kind = 'not-before'
   readonly untilMs: number
   constructor(untilMs: number) {
     this.untilMs = untilMs
@@ -135,33 +139,42 @@ export function withResult(input: NodeOutput, key: string, value: Json): NodeOut
   return { ...input, data: { ...input.data, [freeKey(input.data, key)]: value } }
 }
 
-/** Throws `OUTPUT_NOT_JSON`, naming node and path, unless the value is plain JSON (no NaN, date, undefined, cycle …). */
-export function assertJson(value: unknown, nodeId: string): asserts value is Json {
-  const fault = findNonJson(value, '', new Set())
+/** What was checked and frozen before: most of an item is handed on, hop after hop, and need not be looked at again. */
+const known = new WeakSet<object>()
+
+/**
+ * Checks that a value is plain JSON (no NaN, date, undefined, cycle …) and freezes it, so that nobody can change what others
+ * were given. `what` names it in the error: OUTPUT_NOT_JSON with the path.
+ */
+export function freezeJson(value: unknown, what: () => string): asserts value is Json {
+  const fault = freeze(value, '', 0)
   if (fault === undefined) return
   throw new EngineError(
     'OUTPUT_NOT_JSON',
-    `Cannot use the output of node "${nodeId}": ${fault.what} at "${fault.path}" is not JSON; convert it first`,
-    { details: { node: nodeId, path: fault.path } },
+    `Cannot use ${what()}: ${fault.what} at "${fault.path}" is not JSON; convert it first`,
+    {
+      details: { path: fault.path },
+    },
   )
 }
 
 type Fault = { path: string; what: string }
 
-function findNonJson(value: unknown, path: string, above: Set<object>): Fault | undefined {
+function freeze(value: unknown, path: string, depth: number): Fault | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : { path, what: `number ${value}` }
   if (typeof value !== 'object') return { path, what: typeof value }
-  if (above.has(value)) return { path, what: 'a cycle' }
+  if (known.has(value)) return undefined
+  // a cycle is infinitely deep
+  if (depth > limits.jsonDepthMax)
+    return { path: `${path.slice(0, 60)}…`, what: `more than ${limits.jsonDepthMax} levels, or a cycle,` }
   const proto: unknown = Object.getPrototypeOf(value)
-  if (!Array.isArray(value) && proto !== Object.prototype && proto !== null) {
-    return { path, what: `a ${(value as object).constructor?.name ?? 'class instance'}` }
-  }
-  above.add(value)
-  for (const [key, child] of Object.entries(value)) {
-    const fault = findNonJson(child, `${path}/${key}`, above)
+  if (!Array.isArray(value) && proto !== Object.prototype && proto !== null) return { path, what: 'a class instance' }
+  for (const key of Object.keys(value)) {
+    const fault = freeze((value as Record<string, unknown>)[key], `${path}/${key}`, depth + 1)
     if (fault !== undefined) return fault
   }
-  above.delete(value)
+  Object.freeze(value)
+  known.add(value)
   return undefined
 }

@@ -1,23 +1,28 @@
 /**
  * What an iteration will change if it commits: pushes, node state, runtime variables. Collected here while nodes run and
  * seen by later nodes of the same iteration; nothing leaves before the commit, so a failure has nothing to undo.
+ *
+ * F1 state and variables are kept as text: whoever reads one gets a value of its own, and changing it changes nothing.
  */
 import { EngineError } from '../errors.ts'
 import { type Json, utf8Bytes } from '../json.ts'
 import { limits } from '../limits.ts'
 import type { RuntimeVariables } from '../node/context.ts'
-import type { NodeOutput } from '../node/node.ts'
+import { freezeJson, type NodeOutput } from '../node/node.ts'
 import { encodeEntry, encodeItem } from '../store/entry.ts'
 import type { IterationCommit } from '../store/replica-store.ts'
 
-export type Committed = { state: ReadonlyMap<string, Json>; runtime: ReadonlyMap<string, Json> }
+/** JSON texts: of the state of this loop's nodes, and of the run's variables. */
+export type Committed = { state: ReadonlyMap<string, string>; runtime: ReadonlyMap<string, string> }
 
 export class Effects {
   readonly pushes: { queue: string; lengthMax: number; entry: string }[] = []
-  readonly state = new Map<string, Json>()
+  readonly state = new Map<string, string>()
   /** undefined: deleted */
-  readonly runtime = new Map<string, Json | undefined>()
+  readonly runtime = new Map<string, string | undefined>()
   readonly delays: string[] = []
+  /** As nodes and templates of this iteration see them: what is committed, with its own writes on top. */
+  readonly variables: RuntimeVariables
   readonly #committed: Committed
   readonly #keyPrefix: string
   #pushBytes = 0
@@ -26,6 +31,15 @@ export class Effects {
   constructor(committed: Committed, keyPrefix: string) {
     this.#committed = committed
     this.#keyPrefix = keyPrefix
+    this.variables = {
+      get: key => parse(this.runtime.has(key) ? this.runtime.get(key) : committed.runtime.get(key)),
+      set: (key, value) =>
+        void this.runtime.set(
+          key,
+          encode(value, () => `runtime variable "${key}"`),
+        ),
+      delete: key => void this.runtime.set(key, undefined),
+    }
   }
 
   push(queue: { name: string; lengthMax: number }, output: NodeOutput, now: number): void {
@@ -45,30 +59,14 @@ export class Effects {
   }
 
   getState(node: string): Json | undefined {
-    return this.state.has(node) ? this.state.get(node) : this.#committed.state.get(node)
+    return parse(this.state.get(node) ?? this.#committed.state.get(node))
   }
 
   setState(node: string, value: Json): void {
-    const bytes = utf8Bytes(JSON.stringify(value))
-    if (bytes > limits.payloadBytesMax) {
-      const most = `at most ${limits.payloadBytesMax} are allowed`
-      throw new EngineError(
-        'PAYLOAD_TOO_LARGE',
-        `Cannot keep the state of node "${node}": it has ${bytes} bytes, ${most}`,
-      )
-    }
-    this.state.set(node, value)
-  }
-
-  /** Variables as this iteration sees them: what is committed, with its own writes on top. */
-  get variables(): RuntimeVariables {
-    const { runtime } = this
-    const committed = this.#committed.runtime
-    return {
-      get: key => (runtime.has(key) ? runtime.get(key) : committed.get(key)),
-      set: (key, value) => void runtime.set(key, value),
-      delete: key => void runtime.set(key, undefined),
-    }
+    this.state.set(
+      node,
+      encode(value, () => `the state of node "${node}"`),
+    )
   }
 
   /** All of it, for an iteration that went well. */
@@ -76,10 +74,8 @@ export class Effects {
     return {
       claimKey,
       pushes: this.pushes,
-      state: new Map([...this.state].map(([node, value]) => [node, JSON.stringify(value)])),
-      runtime: new Map(
-        [...this.runtime].map(([key, value]) => [key, value === undefined ? undefined : JSON.stringify(value)]),
-      ),
+      state: this.state,
+      runtime: this.runtime,
       delays: this.delays,
       outcome: 'ok',
     }
@@ -91,15 +87,29 @@ export class Effects {
     producer: string | undefined,
     letter: { id: string; record: string },
   ): IterationCommit {
-    const kept = [...this.state].filter(([node]) => node === producer)
     return {
       claimKey,
       pushes: [],
-      state: new Map(kept.map(([node, value]) => [node, JSON.stringify(value)])),
+      state: new Map([...this.state].filter(([node]) => node === producer)),
       runtime: new Map(),
       delays: this.delays,
       outcome: 'failed',
       deadLetter: letter,
     }
   }
+}
+
+function parse(text: string | undefined): Json | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as Json)
+}
+
+function encode(value: Json, what: () => string): string {
+  freezeJson(value, what)
+  const text = JSON.stringify(value)
+  const bytes = utf8Bytes(text)
+  if (bytes <= limits.payloadBytesMax) return text
+  throw new EngineError(
+    'PAYLOAD_TOO_LARGE',
+    `Cannot keep ${what()}: it has ${bytes} bytes, at most ${limits.payloadBytesMax} are allowed`,
+  )
 }

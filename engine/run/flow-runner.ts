@@ -8,7 +8,6 @@
  */
 import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
-import type { Json } from '../json.ts'
 import { limits } from '../limits.ts'
 import type { Ports } from '../ports.ts'
 import { keysOf } from '../store/keys.ts'
@@ -72,9 +71,12 @@ export class FlowRunner {
       queues,
       run,
       ports,
-      instances: new Instances(loop.nodes, (node, error) =>
-        this.#events.warning('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
-      ),
+      instances: new Instances(loop.nodes, {
+        clock: ports.clock,
+        aborted: options.control.aborted,
+        onCleanupError: (node, error) =>
+          this.#events.warning('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
+      }),
       deadlines: new Deadlines(ports.clock),
       events: this.#events,
       state: new Map(),
@@ -161,14 +163,14 @@ export class FlowRunner {
     if (failure === undefined) {
       const { runtime } = iteration.effects
       this.#runtime.finished(runtime)
-      this.#hand(iteration, iteration.effects.toCommit(entry?.key), () => {
+      this.#hand(iteration.effects.toCommit(entry?.key), () => {
         this.#runtime.committed(runtime)
         this.#events.iterationCompleted(iteration.number, seconds)
       })
     } else {
       const { letter, record } = deadLetterOf(this.#scope, failure)
       const kept = { id: letter.id, record }
-      this.#hand(iteration, iteration.effects.toFailure(entry?.key, this.#options.loop.producer?.id, kept), () => {
+      this.#hand(iteration.effects.toFailure(entry?.key, this.#options.loop.producer?.id, kept), () => {
         this.#events.iterationFailed(iteration.number, letter.error, seconds)
         this.#events.deadLetter(letter)
       })
@@ -180,8 +182,8 @@ export class FlowRunner {
   }
 
   /** Hands a finished iteration to the committer; the next one sees its state as if it were committed. */
-  #hand(iteration: Iteration, commit: IterationCommit, committed: () => void): void {
-    for (const node of commit.state.keys()) this.#scope.state.set(node, iteration.effects.getState(node) as Json)
+  #hand(commit: IterationCommit, committed: () => void): void {
+    for (const [node, text] of commit.state) this.#scope.state.set(node, text)
     this.#committer.add({ commit, committed })
   }
 
@@ -235,7 +237,7 @@ export class FlowRunner {
 
   async #commitState(iteration: Iteration): Promise<void> {
     const commit = { ...iteration.effects.toCommit(undefined), outcome: 'state' as const }
-    this.#hand(iteration, commit, () => undefined)
+    this.#hand(commit, () => undefined)
     await this.#committer.settled()
   }
 
@@ -321,7 +323,7 @@ export class FlowRunner {
   async #readCommitted(): Promise<void> {
     const { ports, graph, loop } = this.#options
     const stateful = loop.nodes.filter(node => node.class.stateful).map(node => node.id)
-    this.#scope.state = await this.#read(() => readState(ports.redis, graph.workflow.id, stateful))
+    this.#scope.state = await this.#read(() => readState(ports.redis, graph.workflow.id, loop.id, stateful))
     await this.#refreshRuntime('')
   }
 

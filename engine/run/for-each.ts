@@ -5,7 +5,7 @@
 import { EngineError } from '../errors.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { limits } from '../limits.ts'
-import type { Elements, NodeOutput } from '../node/node.ts'
+import { type Elements, freezeJson, type NodeOutput } from '../node/node.ts'
 
 export async function forEachElement(
   nodeId: string,
@@ -34,5 +34,7 @@ function loopState(input: Json[], results: readonly Json[], index: number, item:
 }
 
 function withKeys(output: NodeOutput, keys: JsonObject): NodeOutput {
-  return { ...output, data: { ...output.data, ...keys } }
+  const data: Json = { ...output.data, ...keys }
+  freezeJson(data, () => 'the element of a for-each')
+  return { ...output, data }
 }

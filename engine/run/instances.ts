@@ -4,16 +4,26 @@
  */
 import { assert, EngineError, messageOf } from '../errors.ts'
 import type { FlowNode } from '../graph/flow-graph.ts'
+import { limits } from '../limits.ts'
 import type { Node } from '../node/node.ts'
+import type { Clock } from '../ports.ts'
+import { within } from './within.ts'
+
+export type InstancesHost = {
+  clock: Clock
+  /** Setting up is given up when this aborts. */
+  aborted: AbortSignal
+  onCleanupError: (node: string, error: unknown) => void
+}
 
 export class Instances {
   readonly #nodes: ReadonlyMap<string, FlowNode>
   readonly #open = new Map<string, Node>()
-  readonly #onCleanupError: (node: string, error: unknown) => void
+  readonly #host: InstancesHost
 
-  constructor(nodes: readonly FlowNode[], onCleanupError: (node: string, error: unknown) => void) {
+  constructor(nodes: readonly FlowNode[], host: InstancesHost) {
     this.#nodes = new Map(nodes.map(node => [node.id, node]))
-    this.#onCleanupError = onCleanupError
+    this.#host = host
   }
 
   async open(): Promise<void> {
@@ -41,7 +51,9 @@ export class Instances {
     const instance = new node.class({ id: node.id, type: node.class.identifier, config: node.config })
     this.#open.set(node.id, instance)
     try {
-      await instance.setup()
+      const { clock, aborted } = this.#host
+      const bound = { clock, ms: limits.nodeTimeoutMs, signal: aborted, what: 'its setup' }
+      await within(Promise.resolve(instance.setup()), bound)
     } catch (error) {
       throw new EngineError('NODE_FAILED', `Cannot set up node "${node.id}": ${messageOf(error)}`, { cause: error })
     }
@@ -51,9 +63,10 @@ export class Instances {
     const instance = this.get(id)
     this.#open.delete(id)
     try {
-      await instance.cleanup()
+      const bound = { clock: this.#host.clock, ms: limits.cleanupMs, what: 'its cleanup' }
+      await within(Promise.resolve(instance.cleanup()), bound)
     } catch (error) {
-      this.#onCleanupError(id, error)
+      this.#host.onCleanupError(id, error)
     }
   }
 }

@@ -6,10 +6,10 @@ import { messageOf } from '../errors.ts'
 import type { FlowNode } from '../graph/flow-graph.ts'
 import { hashText } from '../hash.ts'
 import { limits } from '../limits.ts'
-import { ExecutionCompleted, type NodeOutput, type NodeResult, NotBefore } from '../node/node.ts'
+import { freezeJson, type NodeOutput, type NodeResult } from '../node/node.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
 import type { ClaimWish, ReplicaStore } from '../store/replica-store.ts'
-import { type Iteration, NodeFailure } from './iteration.ts'
+import { type Iteration, isWithoutItem, NodeFailure } from './iteration.ts'
 import type { LoopScope } from './loop-scope.ts'
 import { Prefetch } from './prefetch.ts'
 
@@ -121,6 +121,8 @@ export class ItemSource {
     const { loop, graph } = scope
     const iteration = newIteration(entry.key)
     const arrival = { iteration, entry, item: entry.item }
+    freezeJson(entry.item.data, () => `item "${entry.item.id}"`)
+    freezeJson(entry.item.metadata, () => `item "${entry.item.id}"`)
     scope.events.iterationStarted(iteration.number)
     if (entry.charges >= graph.workflow.settings.max_deliveries) return { kind: 'poison', ...arrival }
     // a producer with a source of its own did its part when it made this item, before it was dead-lettered and requeued
@@ -144,9 +146,10 @@ export class ItemSource {
       return await this.#producerFailed(iteration, asFailure(error), input)
     }
     this.#pauseMs = 0
-    if (result instanceof ExecutionCompleted) return await this.#withoutItem(iteration, { kind: 'end' })
-    if (result instanceof NotBefore)
-      return await this.#withoutItem(iteration, { kind: 'wait', untilMs: result.untilMs })
+    if (isWithoutItem(result)) {
+      const next: Next = result.kind === 'not-before' ? { kind: 'wait', untilMs: result.untilMs } : { kind: 'end' }
+      return await this.#withoutItem(iteration, next)
+    }
     scope.events.iterationStarted(iteration.number)
     iteration.started(producer)
     iteration.completed(producer, scope.ports.clock.monotonic())

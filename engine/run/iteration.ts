@@ -8,9 +8,17 @@
 import { assert, EngineError, toErrorRecord } from '../errors.ts'
 import type { FlowNode, Plan, PlanStep } from '../graph/flow-graph.ts'
 import { foldPort } from '../graph/workflow.ts'
-import type { JsonObject } from '../json.ts'
+import { isJsonObject, type JsonObject } from '../json.ts'
 import { limits } from '../limits.ts'
-import { assertJson, type Elements, type NodeOutput, type NodeResult, type Routed } from '../node/node.ts'
+import {
+  type Elements,
+  type ExecutionCompleted,
+  freezeJson,
+  type NodeOutput,
+  type NodeResult,
+  type NotBefore,
+  type Routed,
+} from '../node/node.ts'
 import type { TemplateScope } from '../node/template.ts'
 import { Effects } from './effects.ts'
 import { forEachElement } from './for-each.ts'
@@ -181,8 +189,10 @@ export class Iteration {
     this.signal.throwIfAborted()
     const form = node.form.render(this.#templateScope(input.data), node.id)
     const context = new RunningContext(this, { nodeId: node.id, path }, form)
-    const result = await this.#bounded(node, this.scope.instances.get(node.id).execute(input, context))
-    checkResult(node, input, result)
+    // a node written in JavaScript may forget its `async`
+    const work = Promise.resolve(this.scope.instances.get(node.id).execute(input, context))
+    const result = await this.#bounded(node, work)
+    checkResult(node, result)
     return result
   }
 
@@ -241,23 +251,34 @@ export class Iteration {
   }
 }
 
-/** Checks only what the node added: what it received was checked when it was put out. */
-function checkResult(node: FlowNode, input: NodeOutput, result: NodeResult): void {
-  if (node.class.kind === 'producer' && !isOutput(result)) return
-  const output = isOutput(result) ? result : (result as Routed | Elements | undefined)?.output
-  if (!isOutput(output)) {
+/** Refuses what is no answer of this kind of node, and freezes what goes on: what others were given stays as it is. */
+function checkResult(node: FlowNode, result: NodeResult): void {
+  const { kind } = node.class
+  const what = () => `the output of node "${node.id}"`
+  if (kind === 'producer' && isWithoutItem(result)) return
+  const routed = kind === 'conditional' || kind === 'loop' ? (result as Routed | Elements | undefined) : undefined
+  const output = (routed === undefined ? result : routed.output) as Partial<NodeOutput> | undefined
+  if (typeof output?.id !== 'string' || !isJsonObject(output.data) || !isJsonObject(output.metadata)) {
     throw new EngineError(
       'OUTPUT_NOT_JSON',
-      `Cannot use the output of node "${node.id}": it is not { id, data, metadata }`,
+      `Cannot use ${what()}: it is not ${shapes[kind]}; return that from execute`,
     )
   }
-  for (const [key, value] of Object.entries(output.data)) {
-    if (input.data[key] !== value) assertJson({ [key]: value }, node.id)
-  }
+  freezeJson(output.data, what)
+  freezeJson(output.metadata, what)
+  if (kind === 'loop') freezeJson((result as Elements).items, what)
 }
 
-function isOutput(value: unknown): value is NodeOutput {
-  if (typeof value !== 'object' || value === null) return false
-  const { id, data, metadata } = value as Partial<NodeOutput>
-  return typeof id === 'string' && typeof data === 'object' && data !== null && typeof metadata === 'object'
+const shapes = {
+  producer: '{ id, data, metadata }, ExecutionCompleted or NotBefore',
+  blocking: '{ id, data, metadata }',
+  'non-blocking': '{ id, data, metadata }',
+  conditional: '{ output: { id, data, metadata }, route }',
+  loop: '{ output: { id, data, metadata }, items }',
+} as const
+
+/** A producer's answer that brings no item. Told by what it says, not by its class: packages may hold copies of that. */
+export function isWithoutItem(result: unknown): result is ExecutionCompleted | NotBefore {
+  const kind = (result as { kind?: unknown } | null | undefined)?.kind
+  return kind === 'execution-completed' || kind === 'not-before'
 }

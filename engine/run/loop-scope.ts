@@ -1,6 +1,5 @@
 /** What all iterations of one replica share; made by the runner, read by iterations and contexts. */
 import type { FlowGraph, FlowLoop, Queue } from '../graph/flow-graph.ts'
-import type { Json } from '../json.ts'
 import type { Ports } from '../ports.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Instances } from './instances.ts'
@@ -15,9 +14,10 @@ export type LoopScope = {
   instances: Instances
   deadlines: Deadlines
   events: LoopEvents
-  /** Committed state of this replica's nodes; replaced entry by entry as commits succeed. */
-  state: Map<string, Json>
-  runtime: ReadonlyMap<string, Json>
+  /** State of this replica's nodes after the last finished iteration, by node id, as JSON text. */
+  state: Map<string, string>
+  /** Variables of the run by name, as JSON text. */
+  runtime: ReadonlyMap<string, string>
   /** Stores when a delay ends, once (epoch milliseconds); answers the stored time. */
   delayUntil: (field: string, wakeAt: number) => Promise<number>
 }

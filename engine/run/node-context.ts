@@ -10,7 +10,6 @@ import { hashText, hashUnit } from '../hash.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { limits } from '../limits.ts'
 import type { HttpCall, NodeContext, RuntimeVariables } from '../node/context.ts'
-import { assertJson } from '../node/node.ts'
 import type { LogLevel } from '../ports.ts'
 import type { Iteration } from './iteration.ts'
 
@@ -18,7 +17,7 @@ import type { Iteration } from './iteration.ts'
 export type NodePlace = { nodeId: string; path: string }
 
 export class RunningContext implements NodeContext {
-  readonly form: JsonObject
+  readonly #form: JsonObject
   readonly #iteration: Iteration
   readonly #place: NodePlace
   #draws = 0
@@ -26,9 +25,13 @@ export class RunningContext implements NodeContext {
   #delays = 0
 
   constructor(iteration: Iteration, place: NodePlace, form: JsonObject) {
-    this.form = form
+    this.#form = form
     this.#iteration = iteration
     this.#place = place
+  }
+
+  get form(): JsonObject {
+    return this.#open() && this.#form
   }
 
   get workflow() {
@@ -42,11 +45,11 @@ export class RunningContext implements NodeContext {
   }
 
   get signal(): AbortSignal {
-    return this.#iteration.signal
+    return this.#open().signal
   }
 
   get idempotencyKey(): string {
-    return hashText(`${this.#iteration.scope.graph.workflow.id}|${this.#drawKey('effect')}`)
+    return hashText(`${this.#open().scope.graph.workflow.id}|${this.#drawKey('effect')}`)
   }
 
   get clock() {
@@ -86,15 +89,17 @@ export class RunningContext implements NodeContext {
     const node = this.#place.nodeId
     return {
       get: () => this.#open().effects.getState(node),
-      set: (value: Json) => {
-        assertJson(value, node)
-        this.#open().effects.setState(node, value)
-      },
+      set: (value: Json) => this.#open().effects.setState(node, value),
     }
   }
 
   get runtime(): RuntimeVariables {
-    return this.#open().effects.variables
+    const variables = () => this.#open().effects.variables
+    return {
+      get: key => variables().get(key),
+      set: (key, value) => variables().set(key, value),
+      delete: key => variables().delete(key),
+    }
   }
 
   get log() {

@@ -2,22 +2,21 @@
  * The run's variables as one replica sees them: what Redis said last, with the writes of its own finished iterations on
  * top until they are committed. A new map for every change: an iteration that runs keeps the one it began with.
  */
-import type { Json } from '../json.ts'
 import type { RuntimeSnapshot } from '../store/run-store.ts'
 
-type Writes = ReadonlyMap<string, Json | undefined>
+type Writes = ReadonlyMap<string, string | undefined>
 
 export class RuntimeCache {
   readonly #read: () => Promise<RuntimeSnapshot>
   readonly #uncommitted: Writes[] = []
   #snapshot: RuntimeSnapshot = { version: '0', variables: new Map() }
-  #variables: ReadonlyMap<string, Json> = new Map()
+  #variables: ReadonlyMap<string, string> = new Map()
 
   constructor(read: () => Promise<RuntimeSnapshot>) {
     this.#read = read
   }
 
-  get variables(): ReadonlyMap<string, Json> {
+  get variables(): ReadonlyMap<string, string> {
     return this.#variables
   }
 
@@ -47,7 +46,7 @@ export class RuntimeCache {
   }
 }
 
-function overlay(variables: ReadonlyMap<string, Json>, writes: readonly Writes[]): Map<string, Json> {
+function overlay(variables: ReadonlyMap<string, string>, writes: readonly Writes[]): Map<string, string> {
   const result = new Map(variables)
   for (const [key, value] of writes.flatMap(each => [...each])) {
     if (value === undefined) result.delete(key)

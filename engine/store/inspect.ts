@@ -1,6 +1,8 @@
 /** Queues and dead letters as an operator sees and handles them (spec 4.1 `queue`, `dlq`); loops never come here. */
 import { EngineError } from '../errors.ts'
-import type { JsonObject } from '../json.ts'
+import { type JsonObject, utf8Bytes } from '../json.ts'
+import { limits } from '../limits.ts'
+import { freezeJson } from '../node/node.ts'
 import type { Clock, Redis } from '../ports.ts'
 import type { DeadLetter } from '../trace/events.ts'
 import { decodeClaim, decodeEntry, encodeEntry, encodeItem } from './entry.ts'
@@ -69,33 +71,37 @@ async function requireQueue(redis: Redis, workflow: string, queue: string): Prom
 
 /**
  * Appends items, all or none. `nonce` names this push: repeated, it changes nothing. Items get `nonce-N` as their id.
- * Errors: QUEUE_UNKNOWN, QUEUE_FULL.
+ * Errors: QUEUE_UNKNOWN, QUEUE_FULL, PAYLOAD_TOO_LARGE, OUTPUT_NOT_JSON.
  */
 export async function pushToQueue(
   redis: Redis,
-  target: { workflow: string; queue: string; lengthMax: number },
+  target: { workflow: string; queue: string },
   items: readonly JsonObject[],
   origin: { nonce: string; now: number },
 ): Promise<number> {
   await requireQueue(redis, target.workflow, target.queue)
-  const entries = items.map((data, i) => {
-    const id = `${origin.nonce}-${i + 1}`
-    return encodeEntry(id, origin.now, encodeItem({ id, data, metadata: {} }))
-  })
-  const args = [origin.nonce, target.queue, String(target.lengthMax), ...listArg(entries)]
-  const [word, n] = ((await redis.call(push, [workflowPrefix(target.workflow)], args)) as string).split('\n')
+  const entries = items.map((data, i) => encodePushed(data, `${origin.nonce}-${i + 1}`, origin.now))
+  const args = [origin.nonce, target.queue, ...listArg(entries)]
+  const answer = (await redis.call(push, [workflowPrefix(target.workflow)], args)) as string
+  const [word, n, most] = answer.split('\n')
   if (word === 'pushed') return Number(n)
-  const room = `it holds ${n} of at most ${target.lengthMax} items`
-  throw new EngineError(
-    'QUEUE_FULL',
-    `Cannot push ${items.length} items to queue "${target.queue}": ${room}; push fewer, or when it has drained`,
-  )
+  const hint = `it holds ${n} of at most ${most} items; push fewer, or when it has drained`
+  throw new EngineError('QUEUE_FULL', `Cannot push ${items.length} items to queue "${target.queue}": ${hint}`)
+}
+
+function encodePushed(data: JsonObject, id: string, now: number): string {
+  freezeJson(data, () => `item "${id}"`)
+  const payload = encodeItem({ id, data, metadata: {} })
+  const bytes = utf8Bytes(payload)
+  if (bytes <= limits.payloadBytesMax) return encodeEntry(id, now, payload)
+  const most = `at most ${limits.payloadBytesMax} are allowed`
+  throw new EngineError('PAYLOAD_TOO_LARGE', `Cannot push item "${id}": it has ${bytes} bytes, ${most}`)
 }
 
 /** Removes all items that wait in the queue (claimed ones go on); how many there were. */
-export async function purgeItems(redis: Redis, workflow: string, queue: string, lengthMax: number): Promise<number> {
+export async function purgeItems(redis: Redis, workflow: string, queue: string): Promise<number> {
   await requireQueue(redis, workflow, queue)
-  const answer = (await redis.call(purgeQueue, [workflowPrefix(workflow)], [queue, String(lengthMax)])) as string
+  const answer = (await redis.call(purgeQueue, [workflowPrefix(workflow)], [queue])) as string
   return Number(answer.split('\n')[1])
 }
 

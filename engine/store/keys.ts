@@ -5,9 +5,10 @@
  * meta HASH      schema, hash, run, run_no, seed, status, started_at, finished_at, nodes
  * desired HASH   what the workflow ('') and each loop shall be doing, as anybody may ask for
  * queues SET     names of queues that were ever declared or pushed to;  q:NAME LIST of entries
- * bells HASH     queue → loops that read it, by line;  bell:LOOP LIST, the wake-up key;  full:NAME SET of loops that wait for space
+ * bells HASH     queue → loops that read it, by line;  limits HASH queue → most items;
+ *                bell:LOOP LIST, the wake-up key;  full:NAME SET of loops that wait for space
  * replicas SET   LOOP:N;  r:LOOP:N HASH (holder, lease, seq, counters);  c:LOOP:N LIST of claims, "QUEUE\nENTRY"
- * state, runtime, ended, delays HASH;  dl HASH and dlo LIST: dead letters and their order
+ * state HASH (LOOP\tNODE → JSON), runtime, ended, delays HASH;  dl HASH and dlo LIST: dead letters and their order
  * pushed HASH, pushedo LIST: tokens of the latest pushes from outside
  */
 export const schemaVersion = 1
@@ -43,4 +44,13 @@ export function requeueQueue(loop: string): string {
 
 export function replicaName(loop: string, replica: number): string {
   return `${loop}:${replica}`
+}
+
+/** The field of a node's state: each loop has node instances of its own. */
+export function stateField(loop: string, node: string): string {
+  return `${loop}\t${node}`
+}
+
+export function nodeOfState(field: string): string {
+  return field.slice(field.indexOf('\t') + 1)
 }

@@ -10,7 +10,7 @@ import { assert, EngineError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock, Redis, Script } from '../ports.ts'
 import { type ClaimedEntry, decodeClaim } from './entry.ts'
-import { replicaName, workflowPrefix } from './keys.ts'
+import { replicaName, stateField, workflowPrefix } from './keys.ts'
 import { retryTransient } from './retry.ts'
 import { claim } from './scripts/claim.ts'
 import { commit } from './scripts/commit.ts'
@@ -26,7 +26,8 @@ export type IterationCommit = {
   /** The key of the claim it processed; undefined when the producer made the item itself. */
   claimKey: string | undefined
   pushes: readonly { queue: string; lengthMax: number; entry: string }[]
-  state: ReadonlyMap<string, string | undefined>
+  /** By node id. */
+  state: ReadonlyMap<string, string>
   runtime: ReadonlyMap<string, string | undefined>
   delays: readonly string[]
   /** `state`: no iteration, only what a producer notes about its schedule; it is not counted. */
@@ -107,7 +108,11 @@ export class ReplicaStore {
   /** Commits iterations in order, as many as have room, and claims what is wished for if all had. */
   async commit(iterations: readonly IterationCommit[], deadLettersMax: number, wish: ClaimWish): Promise<CommitAnswer> {
     const count = [String(deadLettersMax), String(iterations.length)]
-    const answer = await this.#call(commit, [...count, ...iterations.flatMap(encodeIteration), ...encodeWish(wish)])
+    const answer = await this.#call(commit, [
+      ...count,
+      ...iterations.flatMap(each => encodeIteration(each, this.id.loop)),
+      ...encodeWish(wish),
+    ])
     assert(Array.isArray(answer), () => `A commit answers with a list, not "${answer}"`)
     const [head, ...claims] = answer as string[]
     const [word, applied, requeued, dropped, runtimeVersion, , full] = (head as string).split('\n')
@@ -204,19 +209,15 @@ function encodeWish(wish: ClaimWish): string[] {
   return [String(wish.most), String(wish.first), wish.chain, ...listArg(pairs)]
 }
 
-function encodeIteration(iteration: IterationCommit): string[] {
+function encodeIteration(iteration: IterationCommit, loop: string): string[] {
   return [
     iteration.claimKey ?? '',
     ...listArg(iteration.pushes.flatMap(push => [push.queue, String(push.lengthMax), push.entry])),
-    ...listArg(encodeChanges(iteration.state)),
-    ...listArg(encodeChanges(iteration.runtime)),
+    ...listArg([...iteration.state].flatMap(([node, text]) => [stateField(loop, node), text])),
+    ...listArg([...iteration.runtime].flatMap(([key, text]) => [key, text ?? ''])),
     ...listArg(iteration.delays),
     iteration.outcome,
     iteration.deadLetter?.id ?? '',
     iteration.deadLetter?.record ?? '',
   ]
-}
-
-function encodeChanges(changes: ReadonlyMap<string, string | undefined>): string[] {
-  return [...changes].flatMap(([field, value]) => [field, value ?? ''])
 }

@@ -4,9 +4,8 @@
  */
 import { assert, EngineError } from '../errors.ts'
 import type { FlowGraph } from '../graph/flow-graph.ts'
-import type { Json } from '../json.ts'
 import type { HolderIdentity, Host, Redis } from '../ports.ts'
-import { keysOf, replicaName, requeueQueue, schemaVersion, workflowPrefix } from './keys.ts'
+import { keysOf, nodeOfState, replicaName, requeueQueue, schemaVersion, stateField, workflowPrefix } from './keys.ts'
 import { acquire, renew } from './scripts/leases.ts'
 import { listArg } from './scripts/prelude.ts'
 import { startRun } from './scripts/start-run.ts'
@@ -24,7 +23,8 @@ export async function beginRun(
   for (;;) {
     const meta = await redis.hgetall(keys.meta)
     const before = parseNodes(meta.nodes)
-    const dropped = Object.keys(before).filter(id => graph.nodes.get(id)?.class.identifier !== before[id])
+    const stays = (id: string) => graph.nodes.get(id)?.class.identifier === before[id]
+    const dropped = Object.keys(await redis.hgetall(keys.state)).filter(field => !stays(nodeOfState(field)))
     const answer = (await redis.call(
       startRun,
       [keys.prefix],
@@ -97,20 +97,21 @@ export function replicasOf(graph: FlowGraph): string[] {
   return graph.loops.flatMap(loop => Array.from({ length: loop.replicas }, (_, n) => replicaName(loop.id, n)))
 }
 
-/** Queue names with the loops to wake when something is pushed, as start-run wants them. */
+/** Queue names with the loops to wake when something is pushed and the limit, as start-run wants them. */
 function declaredQueues(graph: FlowGraph): string[] {
   const readers = new Map<string, string[]>(graph.queues.map(queue => [queue.name, []]))
   for (const loop of graph.loops) {
     readers.set(requeueQueue(loop.id), [loop.id])
     for (const source of loop.sources) readers.set(source, [...(readers.get(source) ?? []), loop.id])
   }
-  return [...readers].flatMap(([queue, loops]) => [queue, loops.join('\n')])
+  const limit = new Map(graph.queues.map(queue => [queue.name, queue.maxLength]))
+  return [...readers].flatMap(([queue, loops]) => [queue, loops.join('\n'), String(limit.get(queue) ?? 0)])
 }
 
 /** Queues that hold items and that this definition neither reads nor writes. */
 async function orphans(redis: Redis, graph: FlowGraph): Promise<string[]> {
   const keys = keysOf(graph.workflow.id)
-  const declared = new Set(declaredQueues(graph).filter((_, i) => i % 2 === 0))
+  const declared = new Set(declaredQueues(graph).filter((_, i) => i % 3 === 0))
   const orphaned: string[] = []
   for (const queue of (await redis.smembers(keys.queues)).sort()) {
     if (!declared.has(queue) && (await redis.llen(keys.queue(queue))) > 0) orphaned.push(queue)
@@ -185,17 +186,23 @@ export async function renewLeases(
   return { held: lines.map(line => line.startsWith('1')), loopWishes: lines.map(line => line.slice(1)), workflowWish }
 }
 
-/** The committed state of the given nodes. */
-export async function readState(redis: Redis, workflow: string, nodes: readonly string[]): Promise<Map<string, Json>> {
-  const state = new Map<string, Json>()
+/** The committed state of these nodes of a loop, as JSON text. A node that two loops reach has a state in each. */
+export async function readState(
+  redis: Redis,
+  workflow: string,
+  loop: string,
+  nodes: readonly string[],
+): Promise<Map<string, string>> {
+  const state = new Map<string, string>()
   for (const node of nodes) {
-    const text = await redis.hget(keysOf(workflow).state, node)
-    if (text !== null) state.set(node, JSON.parse(text) as Json)
+    const text = await redis.hget(keysOf(workflow).state, stateField(loop, node))
+    if (text !== null) state.set(node, text)
   }
   return state
 }
 
-export type RuntimeSnapshot = { version: string; variables: Map<string, Json> }
+/** Variables as JSON text, by name. */
+export type RuntimeSnapshot = { version: string; variables: ReadonlyMap<string, string> }
 
 /** The committed runtime variables, with the version that commits count up. */
 export async function readRuntime(redis: Redis, workflow: string): Promise<RuntimeSnapshot> {
@@ -203,12 +210,7 @@ export async function readRuntime(redis: Redis, workflow: string): Promise<Runti
   // version first: variables read later are at least that new, and a newer version is noticed at the next commit
   const version = (await redis.hget(keys.meta, 'runtime_version')) ?? '0'
   if (version === '0') return { version, variables: new Map() }
-  const fields = Object.entries(await redis.hgetall(keys.runtime)).sort(([a], [b]) => (a < b ? -1 : 1))
-  return { version, variables: new Map(fields.map(([key, text]) => [key, JSON.parse(text) as Json])) }
-}
-
-export async function runtimeVersion(redis: Redis, workflow: string): Promise<string> {
-  return (await redis.hget(keysOf(workflow).meta, 'runtime_version')) ?? '0'
+  return { version, variables: new Map(Object.entries(await redis.hgetall(keys.runtime))) }
 }
 
 export type LoopSummary = {

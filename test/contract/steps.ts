@@ -210,7 +210,7 @@ export class Life {
     const entries = Array.from({ length: c % 4 }, (_, i) => `0|p${this.#serial}.${i}|1|${pick(payloads, b + i)}`)
     const token = d % 8 === 0 ? `token-${this.#serial}` : this.#token()
     const queue = a % 8 === 7 ? `requeue_${pick(loops, b)}` : pick(queues, a)
-    return call('push', token, queue, pick([0, 4, 10], d), ...listArg(entries))
+    return call('push', token, queue, ...listArg(entries))
   }
 
   #completion({ a, b, c }: Step): (string | number)[] {
@@ -232,7 +232,7 @@ export class Life {
     const choice = a % 4
     if (choice === 0) return call('requeue', letter, pick(queues, b), pick(loops, b), `0|again${this.#token()}|9|{}`)
     if (choice === 1) return call('purge-dead-letters', ...listArg(c % 8 === 0 ? [] : [letter, 'unknown']))
-    if (choice === 2) return call('purge-queue', pick(queues, b), pick(['4', '0'], c))
+    if (choice === 2) return call('purge-queue', pick(queues, b))
     return call('desire', pick(['', ...loops], b), pick(['paused', 'stopped', ''], c))
   }
 
@@ -240,7 +240,17 @@ export class Life {
     const expected = this.#hget(`${prefix}meta`, 'hash') ?? ''
     const replicas = listArg(['one:0', 'two.x:0', 'two.x:1'])
     const gone = listArg(this.#serial % 3 === 0 ? ['holder-a', 'holder-b'] : [])
-    const declared = listArg(['q1', 'one', 'q2', 'two.x\none', 'after_two.x_n|é', ''])
+    const declared = listArg([
+      'q1',
+      'one',
+      pick(['4', '10'], this.#serial),
+      'q2',
+      'two.x\none',
+      '0',
+      'after_two.x_n|é',
+      '',
+      '10',
+    ])
     const dropped = listArg(hash === 'h2' ? ['node-1'] : [])
     const nodes = '{"n":"type"}'
     return call(
@@ -270,6 +280,7 @@ export class Life {
     const fixed = [
       'meta',
       'bells',
+      'limits',
       'queues',
       'state',
       'runtime',

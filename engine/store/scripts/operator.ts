@@ -2,24 +2,26 @@
  * What comes from outside the loops: pushes by hand or webhook, requeued and purged dead letters, purged queues, wishes
  * (pause, stop). No holder is needed; a repeated call changes nothing more.
  *
- * push: token, queue, limit, entries → `pushed\nN`, `full\nLENGTH`
+ * push: token, queue, entries → `pushed\nN`, `full\nLENGTH\nLIMIT`
  * requeue: id, queue, entry → `requeued`, `unknown`
- * purge-dead-letters: ids (none: all) → `purged\nN`;  purge-queue: queue, limit → `purged\nN`
+ * purge-dead-letters: ids (none: all) → `purged\nN`;  purge-queue: queue → `purged\nN`
  * desire: loop (or ''), wish (or '' for none) → `ok`
  */
 import { limits } from '../../limits.ts'
+import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'
 import { Args, preludeLua, requireType, ring, ringReaders, ringWriters } from './prelude.ts'
 
 const pushLua = `${preludeLua}
-local token, queue, limit, entries = arg(), arg(), int(), list()
+local token, queue, entries = arg(), arg(), list()
 local q = P .. 'q:' .. queue
 if not is(q, 'list') or not is(P .. 'pushedo', 'list') or not is(P .. 'pushed', 'hash') then return wrongType end
-if not is(P .. 'queues', 'set') or not is(P .. 'bells', 'hash') then return wrongType end
+if not is(P .. 'queues', 'set') or not is(P .. 'bells', 'hash') or not is(P .. 'limits', 'hash') then return wrongType end
+local limit = tonumber(redis.call('HGET', P .. 'limits', queue) or '0')
 local before = redis.call('HGET', P .. 'pushed', token)
 if before then return before end
 local length = redis.call('LLEN', q)
-if limit > 0 and length > 0 and length + #entries > limit then return 'full\\n' .. text(length) end
+if limit > 0 and length > 0 and length + #entries > limit then return 'full\\n' .. text(length) .. '\\n' .. text(limit) end
 for _, entry in ipairs(entries) do redis.call('RPUSH', q, entry) end
 redis.call('SADD', P .. 'queues', queue)
 local answer = 'pushed\\n' .. text(#entries)
@@ -35,14 +37,15 @@ export const push: Script = {
   lua: pushLua,
   run(db, [p = ''], args) {
     const a = new Args(args)
-    const [token, queue, limit, entries] = [a.next(), a.next(), a.int(), a.list()]
+    const [token, queue, entries] = [a.next(), a.next(), a.list()]
     for (const key of [`q:${queue}`, 'pushedo']) requireType(db, p + key, 'list')
-    for (const key of ['pushed', 'bells']) requireType(db, p + key, 'hash')
+    for (const key of ['pushed', 'bells', 'limits']) requireType(db, p + key, 'hash')
     requireType(db, `${p}queues`, 'set')
+    const limit = limitOf(db, p, queue)
     const before = db.hget(`${p}pushed`, token)
     if (before !== null) return before
     const length = db.llen(`${p}q:${queue}`)
-    if (limit > 0 && length > 0 && length + entries.length > limit) return `full\n${length}`
+    if (limit > 0 && length > 0 && length + entries.length > limit) return `full\n${length}\n${limit}`
     for (const entry of entries) db.rpush(`${p}q:${queue}`, entry)
     db.sadd(`${p}queues`, queue)
     const answer = `pushed\n${entries.length}`
@@ -51,6 +54,11 @@ export const push: Script = {
     ringReaders(db, p, queue)
     return answer
   },
+}
+
+/** What the workflow that ran last declared; 0: none. */
+function limitOf(db: Keyspace, p: string, queue: string): number {
+  return Number(db.hget(`${p}limits`, queue) ?? '0')
 }
 
 const requeueLua = `${preludeLua}
@@ -124,11 +132,11 @@ export const purgeDeadLetters: Script = {
 }
 
 const purgeQueueLua = `${preludeLua}
-local queue, limit = arg(), int()
-if not is(P .. 'q:' .. queue, 'list') or not is(P .. 'full:' .. queue, 'set') then return wrongType end
+local queue = arg()
+if not is(P .. 'q:' .. queue, 'list') or not is(P .. 'full:' .. queue, 'set') or not is(P .. 'limits', 'hash') then return wrongType end
 local n = redis.call('LLEN', P .. 'q:' .. queue)
 redis.call('DEL', P .. 'q:' .. queue)
-ringWriters(queue, limit)
+ringWriters(queue, tonumber(redis.call('HGET', P .. 'limits', queue) or '0'))
 return 'purged\\n' .. text(n)
 `
 
@@ -137,12 +145,13 @@ export const purgeQueue: Script = {
   lua: purgeQueueLua,
   run(db, [p = ''], args) {
     const a = new Args(args)
-    const [queue, limit] = [a.next(), a.int()]
+    const queue = a.next()
     requireType(db, `${p}q:${queue}`, 'list')
     requireType(db, `${p}full:${queue}`, 'set')
+    requireType(db, `${p}limits`, 'hash')
     const n = db.llen(`${p}q:${queue}`)
     db.del(`${p}q:${queue}`)
-    ringWriters(db, p, queue, limit)
+    ringWriters(db, p, queue, limitOf(db, p, queue))
     return `purged\n${n}`
   },
 }

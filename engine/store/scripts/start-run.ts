@@ -4,7 +4,8 @@
  * counters go when a new run begins; queues and dead letters stay (1.7).
  *
  * Arguments: mode (resume|fresh|adopt), hash, run token, seed, time, schema, nodes JSON, hash that adopting expects,
- * state fields to drop when adopting, replicas of this definition, holders that are certainly gone, queues as (name, loops by line) pairs.
+ * state fields to drop when adopting, replicas of this definition, holders that are certainly gone, queues as
+ * (name, loops by line, limit).
  * Answers: `new|resumed|adopted\nRUN\nSEED`, `changed\nRUN`, `running\nREPLICA`, `too-new\nSCHEMA`, `retry`.
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
@@ -17,7 +18,7 @@ local dropped, replicas, goneHolders, queues = list(), list(), list(), list()
 local gone = {}
 for _, holder in ipairs(goneHolders) do gone[holder] = true end
 local meta = P .. 'meta'
-for _, k in ipairs({'meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells'}) do
+for _, k in ipairs({'meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells', 'limits'}) do
   if not is(P .. k, 'hash') then return wrongType end
 end
 for _, k in ipairs({'queues', 'replicas'}) do if not is(P .. k, 'set') then return wrongType end end
@@ -29,11 +30,12 @@ for _, name in ipairs(known) do
   if not is(P .. 'r:' .. name, 'hash') or not claimsReturnable(name) then return wrongType end
 end
 local function declare()
-  redis.call('DEL', P .. 'bells')
+  redis.call('DEL', P .. 'bells', P .. 'limits')
   redis.call('HSET', meta, 'schema', text(schema), 'hash', hash, 'nodes', nodes)
   for _, name in ipairs(replicas) do redis.call('SADD', P .. 'replicas', name) end
-  for i = 1, #queues, 2 do
+  for i = 1, #queues, 3 do
     redis.call('SADD', P .. 'queues', queues[i])
+    redis.call('HSET', P .. 'limits', queues[i], queues[i + 2])
     if queues[i + 1] ~= '' then redis.call('HSET', P .. 'bells', queues[i], queues[i + 1]) end
   end
 end
@@ -121,12 +123,13 @@ function requireTypes(db: Keyspace, p: string, known: readonly string[]): void {
 }
 
 function declare(db: Keyspace, p: string, d: Declaration): void {
-  db.del(`${p}bells`)
+  db.del(`${p}bells`, `${p}limits`)
   db.hset(`${p}meta`, 'schema', String(d.schema), 'hash', d.hash, 'nodes', d.nodes)
   for (const name of d.replicas) db.sadd(`${p}replicas`, name)
-  for (let i = 0; i < d.queues.length; i += 2) {
-    const [queue, loops] = [d.queues[i] as string, d.queues[i + 1] as string]
+  for (let i = 0; i < d.queues.length; i += 3) {
+    const [queue, loops, limit] = d.queues.slice(i, i + 3) as [string, string, string]
     db.sadd(`${p}queues`, queue)
+    db.hset(`${p}limits`, queue, limit)
     if (loops !== '') db.hset(`${p}bells`, queue, loops)
   }
 }
