@@ -138,7 +138,7 @@ class Reference {
   }
 
   #noItem(loop: FlowLoop, answer: ExecutionCompleted | NotBefore, work: Work): boolean {
-    for (const [node, value] of work.state) this.#state.set(node, value)
+    for (const [node, value] of work.state) this.#state.set(ofLoop(loop, node), value)
     if (answer instanceof NotBefore) this.#notBefore.set(loop.id, answer.untilMs)
     else this.#ended.add(loop.id)
     return true
@@ -166,7 +166,7 @@ class Reference {
   #commit(loop: FlowLoop, work: Work, failed: Failed | undefined, item: NodeOutput): void {
     this.#counts.set(loop.id, work.number)
     for (const [node, value] of work.state) {
-      if (failed === undefined || node === loop.producer?.id) this.#state.set(node, value)
+      if (failed === undefined || node === loop.producer?.id) this.#state.set(ofLoop(loop, node), value)
     }
     if (failed !== undefined) {
       const code = codeOf(failed.cause) ?? 'NODE_FAILED'
@@ -291,7 +291,7 @@ class Reference {
         write: async (path, content, mode) => this.#files.write(path, content, mode),
       },
       state: {
-        get: () => work.state.get(node.id) ?? this.#state.get(node.id),
+        get: () => work.state.get(node.id) ?? this.#state.get(ofLoop(work.loop, node.id)),
         set: value => void work.state.set(node.id, structuredClone(value)),
       },
       runtime: at.runtime,
@@ -372,4 +372,9 @@ function merge(base: NodeOutput, branches: readonly NodeOutput[]): NodeOutput {
     data[`${key}_${n}`] = value
   }
   return { id: (branches[0] as NodeOutput).id, metadata: (branches[0] as NodeOutput).metadata, data }
+}
+
+/** Each loop has instances of its own, and so has a node that two loops reach a state in each. */
+function ofLoop(loop: FlowLoop, node: string): string {
+  return `${loop.id}\t${node}`
 }
