@@ -66,3 +66,13 @@ describe('mergeOutputs', () => {
     )
   })
 })
+
+test('a key named __proto__ is a key like any other', () => {
+  const data = (text: string) => JSON.parse(text) as JsonObject
+  const result = merged(
+    data('{"__proto__":{"a":1}}'),
+    data('{"__proto__":{"a":1},"b":1}'),
+    data('{"__proto__":{"a":2}}'),
+  )
+  expect(JSON.stringify(result)).toBe('{"__proto__":{"a":2},"b":1}')
+})
