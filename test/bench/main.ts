@@ -1,48 +1,22 @@
 /**
- * `npm run bench`: two hops (queue → loop → queue → loop) over a real Redis, beside the same with BullMQ at concurrency
- * 1, alternating in one run, because figures of different runs can't be compared here. The ratio is what counts.
- * Watch for regressions pinned to one core: `taskset -c 0 npm run bench`.
+ * `npm run bench`: compiles the benches with the engine under them, and runs them as plain JavaScript, as users run the
+ * engine. Measured through tsx every closure would pay for keeping its name: half as much again for each iteration.
  */
-import { parseArgs } from 'node:util'
-import { RedisServer } from '../support/redis-server.ts'
-import { bullmqTwoHops } from './bullmq.ts'
-import { ourTwoHops } from './two-loops.ts'
+import { spawn, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 
-const { values } = parseArgs({
-  options: { items: { type: 'string', default: '5000' }, rounds: { type: 'string', default: '5' } },
-})
-const items = Number(values.items)
-const rounds = Number(values.rounds)
+const root = join(import.meta.dirname, '../..')
+const compiled = join(root, 'out/bench/test/bench/run.js')
 
-/** Items per second. */
-type Arm = { name: string; run(url: string, items: number): Promise<number>; rates: number[] }
-
-const ours: Arm = { name: 'theoneeye, two loops', run: ourTwoHops, rates: [] }
-const theirs: Arm = { name: 'BullMQ, two queues, concurrency 1', run: bullmqTwoHops, rates: [] }
-
-const server = await RedisServer.start()
-try {
-  for (const arm of [ours, theirs]) await arm.run(server.url, Math.min(items, 500))
-  for (let round = 1; round <= rounds; round++) {
-    for (const arm of [ours, theirs]) {
-      const rate = await arm.run(server.url, items)
-      arm.rates.push(rate)
-      console.log(`round ${round}  ${arm.name.padEnd(34)} ${Math.round(rate)} items/s`)
-    }
-  }
-} finally {
-  await server.remove()
-}
-
-console.log(`\n${items} items, median of ${rounds} rounds`)
-for (const arm of [ours, theirs]) {
-  const sorted = arm.rates.toSorted((a, b) => a - b)
-  const spread = `${Math.round(sorted[0] ?? 0)} … ${Math.round(sorted.at(-1) ?? 0)}`
-  console.log(`${arm.name.padEnd(34)} ${Math.round(median(arm.rates))} items/s  (${spread})`)
-}
-console.log(`ratio ${(median(ours.rates) / median(theirs.rates)).toFixed(2)}`)
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
+const tsc = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'test/bench'], { cwd: root, stdio: 'inherit' })
+if (tsc.status !== 0) process.exitCode = 1
+else {
+  const flags = ['--enable-source-maps', compiled, ...process.argv.slice(2)]
+  const child = spawn(process.execPath, flags, { stdio: 'inherit' })
+  // Ctrl-C reaches the child as well; it stops its servers, then this process ends with it
+  process.on('SIGINT', () => undefined)
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  child.on('exit', code => {
+    process.exitCode = code ?? 1
+  })
 }

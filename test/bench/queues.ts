@@ -1,0 +1,47 @@
+/** Two hops over a real Redis beside BullMQ's: the queue is full before the consumers start, the last item stops the watch. */
+import { RedisServer } from '../support/redis-server.ts'
+import { bullmq } from './bullmq.ts'
+import type { Arm, Bench } from './measure.ts'
+import { ours } from './ours.ts'
+import { numbers, type Peer } from './peer.ts'
+
+export const queues: Bench = {
+  title: 'queue → loop → queue → loop over a real Redis, 300-byte items, one consumer each, in order',
+  size: { full: 5000, quick: 1000 },
+  async open() {
+    const server = await RedisServer.start()
+    return { arms: [arm(ours, server.url), arm(bullmq, server.url)], close: () => server.remove() }
+  },
+}
+
+function arm(peer: Peer, url: string): Arm {
+  return { name: `${peer.name}, two hops`, run: async size => ({ 'items/s': await throughput(peer, url, size) }) }
+}
+
+/** Rejects when an item is missing, doubled or out of order: a rate of something else would be worth nothing. */
+async function throughput(peer: Peer, url: string, items: number): Promise<number> {
+  let onFinished: (n: number) => void = () => undefined
+  let onFailed: (error: unknown) => void = () => undefined
+  const finished = new Promise<number>((resolve, reject) => {
+    let expected = 1
+    onFailed = reject
+    onFinished = n => {
+      if (n !== expected) reject(new Error(`${peer.name}: item ${n} came when ${expected} was due`))
+      else if (n === items) resolve(performance.now())
+      expected += 1
+    }
+  })
+  const open = await peer.open(url, { hops: 2, onFinished, onFailed })
+  const begun = async (): Promise<number> => {
+    await open.fill(numbers(1, items))
+    const startedMs = performance.now()
+    await open.start()
+    return startedMs
+  }
+  try {
+    const [endedMs, startedMs] = await Promise.all([finished, begun()])
+    return (items * 1000) / (endedMs - startedMs)
+  } finally {
+    await open.close()
+  }
+}
