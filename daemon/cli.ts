@@ -43,14 +43,18 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 }
 
 async function perform(out: Output, work: () => Promise<number>): Promise<number> {
+  const code = await attempt(out, work)
+  await out.close()
+  return out.failed && code === exitCodes.ok ? exitCodes.failed : code
+}
+
+async function attempt(out: Output, work: () => Promise<number>): Promise<number> {
   try {
     return await work()
   } catch (error) {
     if (error instanceof CommanderError) throw error
     out.error(error)
     return exitCodeOf(error)
-  } finally {
-    await out.close()
   }
 }
 

@@ -30,6 +30,8 @@ export class Output {
   #batchBytes = 0
   #progress = ''
   #gone = false
+  /** Results were lost: stdout could not be written (a reader that went away is no failure). */
+  failed = false
   #onGone: () => void = () => {}
 
   constructor(options: OutputOptions) {
@@ -130,7 +132,8 @@ export class Output {
     if (this.#gone) return
     this.#gone = true
     this.#batch = []
-    if ((error as { code?: string }).code !== 'EPIPE') this.note(`error: Cannot write to stdout: ${messageOf(error)}`)
+    this.failed = (error as { code?: string }).code !== 'EPIPE'
+    if (this.failed) this.note(`error: Cannot write to stdout: ${messageOf(error)}`)
     this.#onGone()
   }
 

@@ -26,7 +26,8 @@ export async function readWorkflowFile(path: string): Promise<{ source: string; 
   try {
     return { source: await readFile(path, 'utf8'), name: basename(path, extname(path)) }
   } catch (error) {
-    const reason = codeOf(error) === 'ENOENT' ? 'there is no such file' : messageOf(error)
+    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a directory' }
+    const reason = reasons[codeOf(error) ?? ''] ?? messageOf(error)
     throw new EngineError('USAGE', `Cannot read workflow "${path}": ${reason}; name a workflow file (JSON)`)
   }
 }

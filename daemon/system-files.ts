@@ -60,8 +60,13 @@ class RootedFiles {
 
   async #append(place: Place, content: string, path: string): Promise<void> {
     const file = await this.#open(place.path, O_WRONLY | O_APPEND | O_CREAT, path)
+    const { size } = await file.stat()
     try {
       await file.writeFile(content)
+    } catch (error) {
+      // what a full disk let through is no record: the next one must not continue it
+      await file.truncate(size).catch(() => undefined)
+      throw error
     } finally {
       await file.close()
     }

@@ -78,7 +78,8 @@ async function requeue(out: Output, { workflow, ids }: Target, options: Options)
     let missing = 0
     for (const each of wanted) {
       try {
-        const queue = await requeueDeadLetter(redis, id, each, systemClock())
+        const { queue, read } = await requeueDeadLetter(redis, id, each, systemClock())
+        if (!read) out.note(`warning: no loop of "${id}" reads queue "${queue}": the item waits there`)
         out.json({ type: 'requeued', id: each, queue })
         out.text(`requeued ${each} to queue ${queue}`)
       } catch (error) {

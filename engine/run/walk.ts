@@ -49,15 +49,19 @@ export class Walk {
     return this.#plan.steps[step]?.outgoing ?? []
   }
 
-  #settle(edge: number, live: boolean, decided: Decided[]): void {
-    assert(this.#live[edge] === undefined, () => `Edge ${edge} is settled once`)
-    this.#live[edge] = live
-    const to = this.#plan.edges[edge]?.to as number
-    const open = (this.#open[to] as number) - 1
-    this.#open[to] = open
-    if (open > 0) return
-    const runs = this.liveInputs(to).length > 0
-    decided.push({ step: to, live: runs })
-    if (!runs) for (const next of this.#outgoing(to)) this.#settle(next, false, decided)
+  /** Settles an edge, and the edges of all that is skipped by it: a worklist, for a dead path may be very long. */
+  #settle(first: number, live: boolean, decided: Decided[]): void {
+    const dead: number[] = []
+    for (let edge: number | undefined = first; edge !== undefined; edge = dead.pop()) {
+      assert(this.#live[edge] === undefined, () => `Edge ${edge} is settled once`)
+      this.#live[edge] = live && edge === first
+      const to = this.#plan.edges[edge]?.to as number
+      const open = (this.#open[to] as number) - 1
+      this.#open[to] = open
+      if (open > 0) continue
+      const runs = this.liveInputs(to).length > 0
+      decided.push({ step: to, live: runs })
+      if (!runs) dead.push(...this.#outgoing(to).toReversed())
+    }
   }
 }

@@ -127,15 +127,18 @@ function unknownDeadLetter(workflow: string, id: string): EngineError {
   )
 }
 
-/** Puts the item back where it came from, once: a second call is DEAD_LETTER_UNKNOWN. The queue it went to. */
-export async function requeueDeadLetter(redis: Redis, workflow: string, id: string, clock: Clock): Promise<string> {
+/** `read`: a loop of the definition that ran last serves the queue; else the item waits there for one that does. */
+export type Requeued = { queue: string; read: boolean }
+
+/** Puts the item back where it came from, once: a second call is DEAD_LETTER_UNKNOWN. */
+export async function requeueDeadLetter(redis: Redis, workflow: string, id: string, clock: Clock): Promise<Requeued> {
   const letter = await showDeadLetter(redis, workflow, id)
   const queue = letter.queue ?? requeueQueue(letter.loop)
   const item = { id: letter.item.id, data: letter.item.data, metadata: letter.item.metadata }
   const entry = encodeEntry(letter.trace_id, clock.now(), encodeItem(item))
   const answer = await redis.call(requeue, [workflowPrefix(workflow)], [id, queue, letter.loop, entry])
   if (answer !== 'requeued') throw unknownDeadLetter(workflow, id)
-  return queue
+  return { queue, read: (await redis.hget(keysOf(workflow).bells, queue)) !== null }
 }
 
 /** Drops the dead letters of these ids, or all; how many there were. */

@@ -24,6 +24,7 @@ export function keysOf(workflowId: string) {
     meta: `${prefix}meta`,
     desired: `${prefix}desired`,
     queues: `${prefix}queues`,
+    bells: `${prefix}bells`,
     replicas: `${prefix}replicas`,
     state: `${prefix}state`,
     runtime: `${prefix}runtime`,

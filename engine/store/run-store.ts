@@ -47,7 +47,7 @@ export async function beginRun(
     if (word === 'retry') continue
     if (word !== 'new' && word !== 'resumed' && word !== 'adopted')
       throw refusal(graph.workflow.id, word as string, run)
-    return { run, seed, how: word, orphanedQueues: word === 'adopted' ? await orphans(redis, graph) : [] }
+    return { run, seed, how: word, orphanedQueues: word === 'resumed' ? [] : await orphans(redis, graph) }
   }
 }
 

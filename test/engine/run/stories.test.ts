@@ -163,7 +163,10 @@ describe('failure', () => {
     await bench.run(workflow)
     const [letter] = await bench.deadLetters()
     const { clock } = bench.ports(0)
-    expect(await requeueDeadLetter(bench.redis, 'story', letter?.id ?? '', clock)).toBe('requeue_n')
+    expect(await requeueDeadLetter(bench.redis, 'story', letter?.id ?? '', clock)).toEqual({
+      queue: 'requeue_n',
+      read: true,
+    })
     await expect(requeueDeadLetter(bench.redis, 'story', letter?.id ?? '', clock)).rejects.toMatchObject({
       code: 'DEAD_LETTER_UNKNOWN',
     })

@@ -20,6 +20,14 @@ function plan(steps: number, edges: string): Plan {
   return { steps: all as unknown as PlanStep[], edges: parsed, entry: indices(edge => edge.from === -1), sinks: [] }
 }
 
+/** One step after another, the first edge on port `yes`. */
+function chainOf(steps: number, links: number): Plan {
+  const edges = [{ from: -1, to: 0, port: 'default' }]
+  for (let i = 0; i < links; i++) edges.push({ from: i, to: i + 1, port: i === 0 ? 'yes' : 'default' })
+  const all = Array.from({ length: steps }, (_, i) => ({ incoming: [i], outgoing: i < links ? [i + 1] : [], base: -1 }))
+  return { steps: all as unknown as PlanStep[], edges, entry: [0], sinks: [] }
+}
+
 /** Walks depth first with the given routes; `+n` ran, `-n` was skipped. */
 function walkAll(of: Plan, routes: Record<number, string> = {}): string {
   const walk = new Walk(of)
@@ -46,6 +54,12 @@ describe('Walk', () => {
     ['a shortcut past a skipped node', 3, '->0 0:yes>1 1>2 ->2', { 0: 'no' }, '+0 -1 +2'],
   ])('%s', (...[, steps, edges, routes, story]) => {
     expect(walkAll(plan(steps, edges), routes)).toBe(story)
+  })
+
+  test('a skipped path of 100,000 steps is skipped without a deep stack', () => {
+    const walk = new Walk(chainOf(100_000, 99_999))
+    walk.begin()
+    expect(walk.complete(0, 'no')).toHaveLength(99_999)
   })
 
   test('liveInputs come in edge order, and isEnd tells where nothing goes on', () => {
