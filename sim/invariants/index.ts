@@ -1,14 +1,28 @@
 /** All invariants, in the order in which they are asked, and the one object that asks them. */
 import type { EngineEvent } from '../../engine/trace/events.ts'
 import type { Applied } from '../server.ts'
+import { backPressure } from './back-pressure.ts'
+import { branches } from './branches.ts'
 import { completion } from './completion.ts'
 import { conservation } from './conservation.ts'
 import { exactlyOnce } from './exactly-once.ts'
+import { failFast } from './fail-fast.ts'
+import { fencing } from './fencing.ts'
 import { fifo } from './fifo.ts'
 import type { EndState, Invariant, InvariantContext, MakeInvariant, Violation } from './invariant.ts'
 import { sequential } from './sequential.ts'
 
-export const allInvariants: readonly MakeInvariant[] = [conservation, fifo, sequential, completion, exactlyOnce]
+export const allInvariants: readonly MakeInvariant[] = [
+  conservation,
+  fencing,
+  fifo,
+  sequential,
+  branches,
+  failFast,
+  backPressure,
+  completion,
+  exactlyOnce,
+]
 
 /** The invariants of one run. What they find first stays. */
 export class Invariants {

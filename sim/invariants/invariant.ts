@@ -10,7 +10,7 @@ import type { Difference, Expected } from '../expected.ts'
 import type { MemoryFiles } from '../outside.ts'
 import type { Applied } from '../server.ts'
 
-export type InvariantName = 'conservation' | 'exactly-once' | 'fifo' | 'sequential' | 'completion'
+export type InvariantName = keyof typeof inWords
 export type Violation = { invariant: InvariantName; expected: string; seen: string }
 
 /** The world when a workflow has completed and everything has come to rest. */
@@ -37,15 +37,19 @@ export type InvariantContext = {
 
 export type MakeInvariant = (context: InvariantContext) => Invariant
 
-/** The invariant in words, for people. */
-export const inWords: Record<InvariantName, string> = {
+/** The invariants in words, for people. */
+export const inWords = {
   conservation: 'each item is in exactly one place: a queue, one claimed list, committed, or the dead letters',
   'exactly-once': 'what the run left behind is what the reference interpreter leaves behind',
   fifo: 'with one replica, the items of a queue commit in the order in which they were pushed',
   sequential: 'the iterations of a replica never overlap, and each follows the last committed one',
   completion:
     'a loop completes once, after its writers ended and its queues and claims are empty, and then does nothing',
-}
+  branches: 'exactly the chosen branches run, a join once and after all that leads to it, a for-each round by round',
+  'fail-fast': 'a failed item becomes one dead letter that says what happened, and is not tried again on its own',
+  'back-pressure': 'no queue is filled beyond its limit',
+  fencing: 'who does not hold a replica, or was left behind, changes nothing in its name',
+} as const
 
 export function describe({ what, expected, seen }: Difference): [string, string] {
   return [`${what}: ${expected}`, `${what}: ${seen}`]

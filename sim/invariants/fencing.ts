@@ -1,0 +1,77 @@
+/**
+ * Only the holder of a replica changes anything in its name, and only with the seq that it was left at and a token that
+ * was not said before; nobody takes a lease away that has not run out, unless its holder is known to be gone. Seen at
+ * the server, before and after each operation, whatever the operation answered.
+ */
+import { keysOf, replicaName } from '../../engine/store/keys.ts'
+import type { Applied } from '../server.ts'
+import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
+
+/** Operations whose arguments begin with loop, replica, holder, token, seq. */
+const held = new Set(['claim', 'commit', 'delay', 'complete', 'release'])
+
+type Lease = { holder: string; seq: string; token: string; untilMs: number }
+const nobody: Lease = { holder: '', seq: '', token: '', untilMs: 0 }
+
+class Fencing implements Invariant {
+  readonly name = 'fencing'
+  readonly #report: Report
+  readonly #keys: ReturnType<typeof keysOf>
+  /** As they were after the last operation. */
+  #leases = new Map<string, Lease>()
+
+  constructor({ graph, report }: InvariantContext) {
+    this.#report = report
+    this.#keys = keysOf(graph.workflow.id)
+  }
+
+  applied(applied: Applied): void {
+    const { op, args, outcome } = applied
+    if (outcome.changed && held.has(op)) this.#mayChange(applied)
+    if (outcome.changed && op === 'acquire') this.#mayTake(applied)
+    if (op === 'start-run' && outcome.changed) this.#readAll(applied)
+    else if (op === 'renew') for (let i = 2; i < args.length; i += 2) this.#read(args[i] as string, applied)
+    else if (held.has(op) || op === 'acquire') this.#read(nameOf(args), applied)
+  }
+
+  save(): () => void {
+    const leases = new Map(this.#leases)
+    return () => {
+      this.#leases = new Map(leases)
+    }
+  }
+
+  #mayChange({ op, loop, args }: Applied): void {
+    const [, , holder = '', token = '', seq = ''] = args
+    const lease = this.#leases.get(nameOf(args)) ?? nobody
+    const what = `${op} of "${loop}" changes something`
+    if (holder !== lease.holder) this.#report(`only the holder ${lease.holder} does`, `${what} for ${holder}`)
+    else if (token === lease.token)
+      this.#report('what was said before changes nothing', `${what} with token ${token} again`)
+    else if (seq !== lease.seq) this.#report(`seq is ${lease.seq}`, `${what} that expects seq ${seq}`)
+  }
+
+  #mayTake({ args, db }: Applied): void {
+    const lease = this.#leases.get(nameOf(args)) ?? nobody
+    const [holder, gone] = [args[2], args[8]]
+    const isFree = lease.holder === '' || lease.holder === holder || lease.holder === gone
+    if (isFree || lease.untilMs <= db.timeMs()) return
+    const left = `${lease.untilMs - db.timeMs()} ms left`
+    this.#report(`${nameOf(args)} stays with ${lease.holder}, with ${left}`, `${holder} took it over`)
+  }
+
+  #readAll(applied: Applied): void {
+    for (const name of applied.db.smembers(this.#keys.replicas)) this.#read(name, applied)
+  }
+
+  #read(name: string, { db }: Applied): void {
+    const { holder = '', seq = '', last_token: token = '', lease_until = '0' } = db.hgetall(this.#keys.replica(name))
+    this.#leases.set(name, { holder, seq, token, untilMs: Number(lease_until) })
+  }
+}
+
+function nameOf([loop = '', replica = '0']: readonly string[]): string {
+  return replicaName(loop, Number(replica))
+}
+
+export const fencing: MakeInvariant = context => new Fencing(context)
