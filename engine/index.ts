@@ -10,6 +10,8 @@ export type { Json, JsonObject } from './json.ts'
 export { limits } from './limits.ts'
 export type { HttpCall, NodeContext, RuntimeVariables } from './node/context.ts'
 export * from './node/form.ts'
+/** Makers of form fields: `defineForm({ url: fields.text({ label: 'URL' }) })`. */
+export * as fields from './node/form-fields.ts'
 export * from './node/node.ts'
 export * from './node/node-registry.ts'
 export { builtinNodes } from './nodes/index.ts'

@@ -11,9 +11,10 @@ import type { RuntimeVariables } from '../node/context.ts'
 import { freezeJson, type NodeOutput } from '../node/node.ts'
 import { encodeEntry, encodeItem } from '../store/entry.ts'
 import type { IterationCommit } from '../store/replica-store.ts'
+import type { Reads } from '../trace/witness.ts'
 
 /** JSON texts: of the state of this loop's nodes, and of the run's variables. */
-export type Committed = { state: ReadonlyMap<string, string>; runtime: ReadonlyMap<string, string> }
+export type Committed = { state: Reads; runtime: Reads }
 
 export class Effects {
   readonly pushes: { queue: string; lengthMax: number; entry: string }[] = []

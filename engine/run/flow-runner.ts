@@ -15,6 +15,9 @@ import type { CommitAnswer, CompletionTest, IterationCommit, ReplicaStore } from
 import { isTransient, retryTransient } from '../store/retry.ts'
 import { readRuntime, readState } from '../store/run-store.ts'
 import type { EngineEvent } from '../trace/events.ts'
+import { LoopRecorder } from '../trace/recorder.ts'
+import type { TraceSink } from '../trace/trace.ts'
+import { errorNote, RecordingWitness } from '../trace/witness.ts'
 import { Committer } from './committer.ts'
 import { deadLetterOf, type FailedItem } from './dead-letter.ts'
 import { Deadlines } from './deadlines.ts'
@@ -35,6 +38,8 @@ export type RunnerOptions = {
   control: LoopControl
   completion: CompletionTest
   emit: (event: EngineEvent) => void
+  /** Takes what is recorded; nothing is when it is missing. */
+  record?: TraceSink | undefined
   /** Called when the replica starts and stops having something to do. */
   onActivity: (activity: 'busy' | 'waiting') => void
 }
@@ -53,17 +58,15 @@ export class FlowRunner {
   readonly #committer: Committer
   readonly #runtime: RuntimeCache
   readonly #saidFull = new Set<string>()
+  readonly #recorder: LoopRecorder | undefined
 
   constructor(options: RunnerOptions, lease: { store: ReplicaStore; iterations: number }) {
     this.#options = options
     this.#store = lease.store
     this.#count = lease.iterations
     const { graph, loop, run, ports } = options
-    this.#events = new LoopEvents(
-      { workflow: graph.workflow.id, run: run.id, loop: loop.id },
-      ports.clock,
-      options.emit,
-    )
+    const where = { workflow: graph.workflow.id, run: run.id, loop: loop.id }
+    this.#events = new LoopEvents(where, ports.clock, options.emit)
     const queues = new Map(graph.queues.map(queue => [queue.name, queue]))
     this.#scope = {
       graph,
@@ -82,7 +85,9 @@ export class FlowRunner {
       state: new Map(),
       runtime: new Map(),
       delayUntil: (field, wakeAt) => this.#store.delayUntil(field, wakeAt),
+      ...(options.record === undefined ? {} : { witness: () => new RecordingWitness() }),
     }
+    this.#recorder = recorderOf(options, this.#store.holder)
     this.#runtime = new RuntimeCache(() => this.#read(() => readRuntime(ports.redis, graph.workflow.id)))
     this.#committer = new Committer({
       send: group => this.#store.commit(group, graph.workflow.settings.dead_letters.max, this.#source.wish()),
@@ -95,6 +100,7 @@ export class FlowRunner {
       newIteration: key => this.#iteration(key),
       abortable: (iteration, work) => this.#abortable(iteration, work),
       commitState: iteration => this.#commitState(iteration),
+      noItem: (iteration, outcome) => this.#recorder?.ended(iteration, undefined, outcome),
       settled: () => this.#committer.settled(),
       noteRuntime: version => this.#refreshRuntime(version),
       mayClaim: () => !options.control.paused && !options.control.draining.aborted,
@@ -163,14 +169,18 @@ export class FlowRunner {
     if (failure === undefined) {
       const { runtime } = iteration.effects
       this.#runtime.finished(runtime)
+      this.#recorder?.ended(iteration, entry, { as: 'ok' })
       this.#hand(iteration.effects.toCommit(entry?.key), () => {
         this.#runtime.committed(runtime)
+        this.#recorder?.committed(iteration)
         this.#events.iterationCompleted(iteration.number, seconds)
       })
     } else {
       const { letter, record } = deadLetterOf(this.#scope, failure)
       const kept = { id: letter.id, record }
+      this.#recorder?.ended(iteration, entry, { as: 'failed', node: letter.node, error: errorNote(failure.error) })
       this.#hand(iteration.effects.toFailure(entry?.key, this.#options.loop.producer?.id, kept), () => {
+        this.#recorder?.committed(iteration)
         this.#events.iterationFailed(iteration.number, letter.error, seconds)
         this.#events.deadLetter(letter)
       })
@@ -237,7 +247,7 @@ export class FlowRunner {
 
   async #commitState(iteration: Iteration): Promise<void> {
     const commit = { ...iteration.effects.toCommit(undefined), outcome: 'state' as const }
-    this.#hand(commit, () => undefined)
+    this.#hand(commit, () => this.#recorder?.committed(iteration))
     await this.#committer.settled()
   }
 
@@ -312,8 +322,12 @@ export class FlowRunner {
     return result
   }
 
-  /** The iteration was aborted: its claim is kept for whoever comes next, and nobody is charged for it. */
+  /**
+   * An iteration was aborted: what finished before it is committed if it still can be; its claim is kept for whoever comes
+   * next, and nobody is charged for it.
+   */
   async #abandon(): Promise<ServeResult> {
+    await this.#committer.settled().catch(() => undefined)
     await this.#store.release('keep').catch(() => undefined)
     return 'drained'
   }
@@ -348,6 +362,11 @@ export class FlowRunner {
     const { run, loop, replica } = this.#options
     return `${run.seed.slice(0, 8)}.${loop.id}.${replica}.${this.#count}`
   }
+}
+
+function recorderOf({ record, run, loop, replica, ports }: RunnerOptions, holder: string): LoopRecorder | undefined {
+  if (record === undefined) return undefined
+  return new LoopRecorder(record, { run: run.id, loop: loop.id, replica, instance: holder }, () => ports.clock.now())
 }
 
 function poison({ item, entry }: Arrival): EngineError {

@@ -9,6 +9,8 @@ import { limits } from '../limits.ts'
 import { freezeJson, type NodeOutput, type NodeResult } from '../node/node.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
 import type { ClaimWish, ReplicaStore } from '../store/replica-store.ts'
+import type { OutcomeNote } from '../trace/trace.ts'
+import { errorNote } from '../trace/witness.ts'
 import { type Iteration, isWithoutItem, NodeFailure } from './iteration.ts'
 import type { LoopScope } from './loop-scope.ts'
 import { Prefetch } from './prefetch.ts'
@@ -32,6 +34,8 @@ export type SourceHost = {
   /** Runs work of an iteration under the loop's abort signal. */
   abortable: <T>(iteration: Iteration, work: Promise<T>) => Promise<T>
   commitState: (iteration: Iteration) => Promise<void>
+  /** The producer was asked and made no item. */
+  noItem: (iteration: Iteration, outcome: OutcomeNote) => void
   /** Waits for the commits under way, which may bring claims along. */
   settled: () => Promise<unknown>
   noteRuntime: (version: string) => Promise<void>
@@ -159,6 +163,7 @@ export class ItemSource {
   /** The producer made no item, but what it noted about its schedule must survive: it commits, and counts as nothing. */
   async #withoutItem(iteration: Iteration, next: Next): Promise<Next> {
     await iteration.end()
+    this.#host.noItem(iteration, { as: 'none', until: next.kind === 'wait' ? next.untilMs : null })
     if (iteration.effects.state.size > 0) await this.#host.commitState(iteration)
     return next
   }
@@ -171,6 +176,7 @@ export class ItemSource {
       return { kind: 'failed', iteration, entry: undefined, failure, item }
     }
     await iteration.end()
+    this.#host.noItem(iteration, { as: 'failed', node: failure.node.id, error: errorNote(failure.cause) })
     const pauseMs = this.#pauseMs === 0 ? limits.producerPauseMs : this.#pauseMs * 2
     this.#pauseMs = Math.min(pauseMs, limits.producerPauseMsMax)
     const again = `asking it again in ${this.#pauseMs / 1000} s`

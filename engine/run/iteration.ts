@@ -20,6 +20,7 @@ import {
   type Routed,
 } from '../node/node.ts'
 import type { TemplateScope } from '../node/template.ts'
+import type { Witness } from '../trace/witness.ts'
 import { Effects } from './effects.ts'
 import { forEachElement } from './for-each.ts'
 import type { LoopScope } from './loop-scope.ts'
@@ -49,8 +50,11 @@ export type IterationId = {
 export class Iteration {
   readonly scope: LoopScope
   readonly key: string
+  readonly pushPrefix: string
   readonly number: number
   readonly effects: Effects
+  /** Undefined unless the iteration is recorded or replayed. */
+  readonly witness: Witness | undefined
   /** True from the moment the outside may have noticed this iteration. */
   touchedOutside = false
   ended = false
@@ -61,8 +65,16 @@ export class Iteration {
   constructor(scope: LoopScope, id: IterationId) {
     this.scope = scope
     this.key = id.key
+    this.pushPrefix = id.pushPrefix
     this.number = id.number
-    this.effects = new Effects({ state: scope.state, runtime: scope.runtime }, id.pushPrefix)
+    const { state, runtime } = scope
+    this.witness = scope.witness?.()
+    const { witness } = this
+    const committed =
+      witness === undefined
+        ? { state, runtime }
+        : { state: witness.committed('state', state), runtime: witness.committed('runtime', runtime) }
+    this.effects = new Effects(committed, id.pushPrefix)
   }
 
   get signal(): AbortSignal {
@@ -76,9 +88,12 @@ export class Iteration {
     try {
       const result = await this.#invoke(producer, input, producer.id)
       if (announce === 'announced') this.completed(producer, startedMs)
+      if (this.witness !== undefined && !isWithoutItem(result)) {
+        this.witness.notes.completed(producer.id, input, { output: result as NodeOutput, route: 'default' })
+      }
       return result
     } catch (error) {
-      throw this.#failed(producer, startedMs, error)
+      throw this.#failed(producer, error, { startedMs, place: producer.id })
     }
   }
 
@@ -132,7 +147,7 @@ export class Iteration {
       await proceed(walk.complete(index, route))
     }
     const proceed = async (decided: readonly Decided[]): Promise<void> => {
-      for (const { step, live } of decided) if (!live) this.#skipped((plan.steps[step] as PlanStep).node)
+      for (const { step, live } of decided) if (!live) this.#skipped((plan.steps[step] as PlanStep).node, path)
       const live = decided.filter(each => each.live)
       if (live.length === 1) await visit((live[0] as Decided).step)
       else if (live.length > 1) await Promise.all(live.map(each => visit(each.step)))
@@ -149,11 +164,12 @@ export class Iteration {
     try {
       const result = await this.#invoke(node, input, place)
       const { output, route } = await this.#outcome(step, result, place)
-      for (const target of node.targets) this.#push(target, output)
+      for (const target of node.targets) this.#push(target, output, place)
+      this.witness?.notes.completed(place, input, { output, route })
       this.completed(node, startedMs, node.class.kind === 'conditional' ? route : undefined)
       return { output, route }
     } catch (error) {
-      throw this.#failed(node, startedMs, error)
+      throw this.#failed(node, error, { startedMs, place })
     }
   }
 
@@ -176,11 +192,12 @@ export class Iteration {
     return { output: await forEachElement(node.id, result as Elements, runBody), route: 'default' }
   }
 
-  #push(queueName: string, output: NodeOutput): void {
+  #push(queueName: string, output: NodeOutput, place: string): void {
     const { queues, ports } = this.scope
     const queue = queues.get(queueName)
     assert(queue !== undefined, () => `The mapper knows queue "${queueName}"`)
     this.effects.push({ name: queue.name, lengthMax: queue.maxLength }, output, ports.clock.now())
+    this.witness?.notes.pushes.push({ at: place, queue: queue.name })
   }
 
   // --- one node
@@ -191,7 +208,7 @@ export class Iteration {
     const context = new RunningContext(this, { nodeId: node.id, path }, form)
     // a node written in JavaScript may forget its `async`
     const work = Promise.resolve(this.scope.instances.get(node.id).execute(input, context))
-    const result = await this.#bounded(node, work)
+    const result = await this.#bounded(node, work, path)
     checkResult(node, result)
     return result
   }
@@ -203,19 +220,14 @@ export class Iteration {
   }
 
   /** Settles with the node's work, or rejects as soon as the iteration is aborted or the node's time is up. */
-  #bounded<T>(node: FlowNode, work: Promise<T>): Promise<T> {
+  #bounded<T>(node: FlowNode, work: Promise<T>, place: string): Promise<T> {
     const { deadlines } = this.scope
     this.#inFlight.set(node, work)
     return new Promise<T>((resolve, reject) => {
       const limit = node.timeoutMs
-      const timeout = () =>
-        reject(
-          new EngineError(
-            'NODE_TIMEOUT',
-            `Cannot wait longer for node "${node.id}": it ran ${limit / 1000} s, its limit`,
-          ),
-        )
-      const deadline = limit === 0 ? undefined : deadlines.add(limit, timeout)
+      const timeout = () => reject(timedOut(node))
+      const expire = this.witness?.deadline(place, timeout) ?? timeout
+      const deadline = limit === 0 ? undefined : deadlines.add(limit, expire)
       this.#onAbort.add(reject)
       const settle = () => {
         this.#inFlight.delete(node)
@@ -235,20 +247,26 @@ export class Iteration {
     })
   }
 
-  #failed(node: FlowNode, startedMs: number, error: unknown): unknown {
+  #failed(node: FlowNode, error: unknown, { startedMs, place }: { startedMs: number; place: string }): unknown {
     // a failure of a body node, or of an abort that came from elsewhere, was told where it happened
     if (error instanceof NodeFailure || (this.signal.aborted && error === this.signal.reason)) return error
+    this.witness?.notes.failed(place, error)
     this.scope.events.nodeFailed(this.number, node, toErrorRecord(error), this.#secondsSince(startedMs))
     return new NodeFailure(node, error)
   }
 
-  #skipped(node: FlowNode): void {
+  #skipped(node: FlowNode, path: string): void {
+    this.witness?.notes.skipped(path + node.id)
     this.scope.events.nodeSkipped(this.number, node)
   }
 
   #secondsSince(startedMs: number): number {
     return (this.scope.ports.clock.monotonic() - startedMs) / 1000
   }
+}
+
+function timedOut({ id, timeoutMs }: FlowNode): EngineError {
+  return new EngineError('NODE_TIMEOUT', `Cannot wait longer for node "${id}": it ran ${timeoutMs / 1000} s, its limit`)
 }
 
 /** Refuses what is no answer of this kind of node, and freezes what goes on: what others were given stays as it is. */

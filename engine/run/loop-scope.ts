@@ -1,6 +1,7 @@
 /** What all iterations of one replica share; made by the runner, read by iterations and contexts. */
 import type { FlowGraph, FlowLoop, Queue } from '../graph/flow-graph.ts'
 import type { Ports } from '../ports.ts'
+import type { Witness } from '../trace/witness.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Instances } from './instances.ts'
 import type { LoopEvents } from './loop-events.ts'
@@ -20,4 +21,6 @@ export type LoopScope = {
   runtime: ReadonlyMap<string, string>
   /** Stores when a delay ends, once (epoch milliseconds); answers the stored time. */
   delayUntil: (field: string, wakeAt: number) => Promise<number>
+  /** Makes the one that watches an iteration, when it is recorded or replayed. */
+  witness?: () => Witness
 }

@@ -11,6 +11,7 @@ import type { Json, JsonObject } from '../json.ts'
 import { limits } from '../limits.ts'
 import type { HttpCall, NodeContext, RuntimeVariables } from '../node/context.ts'
 import type { LogLevel } from '../ports.ts'
+import type { Answers, Operation } from '../trace/witness.ts'
 import type { Iteration } from './iteration.ts'
 
 /** Where a node runs: its id, and inside for-each bodies also the elements it runs for. */
@@ -54,8 +55,8 @@ export class RunningContext implements NodeContext {
 
   get clock() {
     return {
-      now: () => this.#open().scope.ports.clock.now(),
-      sleep: (ms: number) => sleepLong(this.#open(), ms),
+      now: () => this.#now(),
+      sleep: (ms: number) => this.#sleep(ms),
     }
   }
 
@@ -71,17 +72,24 @@ export class RunningContext implements NodeContext {
     return {
       request: ({ headers = {}, timeoutMs = limits.nodeTimeoutMs, ...call }: HttpCall) => {
         const { scope, signal } = this.#touchOutside()
-        return scope.ports.http.request({ ...call, headers, timeoutMs, signal })
+        const { method, url, body = null } = call
+        return this.#call('http', { method, url, body }, () =>
+          scope.ports.http.request({ ...call, headers, timeoutMs, signal }),
+        )
       },
     }
   }
 
   get files() {
     return {
-      read: (path: string, offset: number, bytesMax: number) =>
-        this.#open().scope.ports.files.read(path, offset, bytesMax),
-      write: (path: string, content: string, mode: 'w' | 'a') =>
-        this.#touchOutside().scope.ports.files.write(path, content, mode),
+      read: (path: string, offset: number, bytesMax: number) => {
+        const { files } = this.#open().scope.ports
+        return this.#call('read', { path, offset, bytesMax }, () => files.read(path, offset, bytesMax))
+      },
+      write: (path: string, content: string, mode: 'w' | 'a') => {
+        const { files } = this.#touchOutside().scope.ports
+        return this.#call('write', { path, content, mode }, () => files.write(path, content, mode))
+      },
     }
   }
 
@@ -115,11 +123,28 @@ export class RunningContext implements NodeContext {
 
   async delay(ms: number): Promise<void> {
     const iteration = this.#open()
-    const { clock } = iteration.scope.ports
     const field = `${iteration.key}\t${this.#place.path}\t${this.#delays++}`
     iteration.effects.delays.push(field)
-    const wakeAt = await iteration.scope.delayUntil(field, clock.now() + Math.max(0, ms))
-    await sleepLong(iteration, wakeAt - clock.now())
+    const wakeAt = this.#now() + Math.max(0, ms)
+    const until = await this.#call('delay', { ms }, () => iteration.scope.delayUntil(field, wakeAt))
+    await this.#sleep(until - this.#now())
+  }
+
+  #now(): number {
+    const { scope, witness } = this.#open()
+    const { clock } = scope.ports
+    return witness === undefined ? clock.now() : witness.now(this.#place.path, () => clock.now())
+  }
+
+  #sleep(ms: number): Promise<void> {
+    const iteration = this.#open()
+    return this.#call('sleep', { ms }, () => sleepLong(iteration, ms))
+  }
+
+  /** Asks the outside; through the witness, where there is one. */
+  #call<O extends Operation>(op: O, ask: JsonObject, live: () => Promise<Answers[O]>): Promise<Answers[O]> {
+    const { witness } = this.#open()
+    return witness === undefined ? live() : witness.call({ at: this.#place.path, op, ask }, live)
   }
 
   #drawKey(kind: string): string {

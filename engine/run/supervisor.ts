@@ -14,6 +14,7 @@ import { type CompletionTest, ReplicaStore } from '../store/replica-store.ts'
 import { retryTransient } from '../store/retry.ts'
 import { type AcquireAnswer, acquireReplica, type RenewAnswer, renewLeases } from '../store/run-store.ts'
 import type { EngineEvent } from '../trace/events.ts'
+import type { TraceSink } from '../trace/trace.ts'
 import { FlowRunner, type ServeResult } from './flow-runner.ts'
 import { LoopControl } from './loop-control.ts'
 
@@ -22,6 +23,7 @@ export type SupervisorOptions = {
   run: { id: string; seed: string }
   ports: Ports
   emit: (event: EngineEvent) => void
+  record?: TraceSink | undefined
   /** Somebody asked, through Redis, for the workflow to stop. */
   onStopWish: () => void
 }
