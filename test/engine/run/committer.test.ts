@@ -42,7 +42,7 @@ describe('Committer', () => {
             await Promise.resolve()
             sending -= 1
             // sometimes there is no room for all of it
-            const room = plan[turn++ % plan.length]?.[1] === 0 ? Math.floor(group.length / 2) : group.length
+            const room = plan[turn++ % plan.length]?.[1] === 0 ? Math.ceil(group.length / 2) : group.length
             applied.push(...keysOf(group).slice(0, room))
             return answer(room, room < group.length ? 'q' : undefined)
           },
