@@ -10,6 +10,7 @@ import { setWish } from './store/inspect.ts'
 import { beginRun, type RunSummary, readSummary, type StartedRun, type StartMode } from './store/run-store.ts'
 import type { EngineEvent, EventSink } from './trace/events.ts'
 import { type LoopState, StateTracker } from './trace/state-tracker.ts'
+import type { TraceSink } from './trace/trace.ts'
 
 export type Status = 'idle' | 'running' | 'paused' | 'draining' | 'completed' | 'failed' | 'stopped'
 export type RunEnd = { status: 'completed' | 'stopped' | 'failed'; error?: ErrorRecord }
@@ -23,12 +24,19 @@ export type EngineStatus = {
   idleSinceMs: number | undefined
 }
 
-export type EngineOptions = { graph: FlowGraph; ports: Ports; onEvent?: EventSink }
+export type EngineOptions = {
+  graph: FlowGraph
+  ports: Ports
+  onEvent?: EventSink
+  /** Takes what a replay needs of every iteration (see `openTrace`); recording nothing costs nothing. */
+  record?: TraceSink
+}
 
 export class FlowEngine {
   readonly #graph: FlowGraph
   readonly #ports: Ports
   readonly #onEvent: EventSink
+  readonly #record: TraceSink | undefined
   readonly #ended: (end: RunEnd) => void
   /** Settles (never rejects) when every loop has completed, or the engine was stopped, killed or failed. */
   readonly done: Promise<RunEnd>
@@ -42,6 +50,7 @@ export class FlowEngine {
     this.#graph = options.graph
     this.#ports = options.ports
     this.#onEvent = options.onEvent ?? (() => undefined)
+    this.#record = options.record
     let ended: (end: RunEnd) => void = () => undefined
     this.done = new Promise(resolve => {
       ended = resolve
@@ -146,6 +155,7 @@ export class FlowEngine {
       run: { id: run, seed },
       ports: this.#ports,
       emit: event => this.#emit(event),
+      record: this.#record,
       onStopWish: () => void this.stop(),
     })
     this.#supervisor = supervisor

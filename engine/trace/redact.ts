@@ -1,0 +1,60 @@
+/**
+ * Keeps secrets out of traces: what stands in a secret field of a form, and the variables of the workflow's environment
+ * that such a field names. The fields are blanked; where a value turns up elsewhere, in an answer of the outside, it is too.
+ */
+import type { FlowGraph } from '../graph/flow-graph.ts'
+import { isJsonObject, type Json, type JsonObject } from '../json.ts'
+
+export const redacted = '[redacted]'
+
+/** Shorter ones would blank half of the text around them. */
+const secretCharsMin = 6
+
+/** The secret texts of a workflow, the longest first. */
+export function secretsOf(graph: FlowGraph): string[] {
+  const fields = secretFields(graph).map(({ value }) => value)
+  const variables = fields.flatMap(text => namedVariables(text)).map(name => graph.workflow.env[name])
+  const constants = fields.filter(text => !text.includes('{{') && !text.includes('{%'))
+  const texts = [...constants, ...variables].filter(value => typeof value === 'string')
+  return [...new Set(texts)].filter(text => text.length >= secretCharsMin).sort((a, b) => b.length - a.length)
+}
+
+type SecretField = { node: string; field: string; value: string }
+
+function secretFields({ workflow, nodes }: FlowGraph): SecretField[] {
+  return workflow.nodes.flatMap(({ id, form }) => {
+    const fields = nodes.get(id)?.class.form.fields ?? {}
+    return Object.entries(fields)
+      .filter(([name, field]) => field.secret && form[name] !== undefined && form[name] !== '')
+      .map(([field]) => ({ node: id, field, value: String(form[field]) }))
+  })
+}
+
+/** `workflowenv.TOKEN` and `workflowenv['TOKEN']`. */
+function namedVariables(text: string): string[] {
+  const found = text.matchAll(/workflowenv(?:\.(\w+)|\[\s*(?:'([^']*)'|"([^"]*)")\s*\])/g)
+  return [...found].map(([, plain, single, double]) => plain ?? single ?? double ?? '')
+}
+
+/** The workflow's file with its secret fields, and the variables they name, blanked. */
+export function redactWorkflow(graph: FlowGraph, source: JsonObject): JsonObject {
+  const secrets = secretFields(graph).filter(({ value }) => namedVariables(value).length === 0)
+  const variables = new Set(secretFields(graph).flatMap(({ value }) => namedVariables(value)))
+  const env = Object.fromEntries(
+    Object.entries(graph.workflow.env).map(([name, value]) => [name, variables.has(name) ? redacted : value]),
+  )
+  const nodes = (source.nodes as JsonObject[]).map(node => {
+    const blank = secrets.filter(secret => secret.node === node.id).map(({ field }) => [field, redacted])
+    const data = node.data as JsonObject
+    return { ...node, data: { ...data, form: { ...(data.form as JsonObject), ...Object.fromEntries(blank) } } }
+  })
+  return { ...source, env, nodes }
+}
+
+/** The value with every secret in its texts blanked; keys stay. */
+export function withoutSecrets(value: Json, secrets: readonly string[]): Json {
+  if (typeof value === 'string') return secrets.reduce((text, secret) => text.replaceAll(secret, redacted), value)
+  if (Array.isArray(value)) return value.map(item => withoutSecrets(item, secrets))
+  if (!isJsonObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, secrets)]))
+}

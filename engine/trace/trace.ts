@@ -1,0 +1,166 @@
+/**
+ * A recorded run as JSON Lines: a header, then a line for every iteration as it ends, and one for every commit as Redis
+ * confirms it. What a line holds is enough to run its iteration again without the world (spec chapter 3).
+ *
+ * Form 1: keys sorted, no stacks; lines of other kinds may stand between and are passed over.
+ */
+import { EngineError } from '../errors.ts'
+import type { FlowGraph, Workflow } from '../graph/flow-graph.ts'
+import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../json.ts'
+import type { ClaimedEntry } from '../store/entry.ts'
+import { redactWorkflow, secretsOf, withoutSecrets } from './redact.ts'
+import type { CallNote, ErrorNote, ReadNotes, StepNote } from './witness.ts'
+
+export const traceFormat = 1
+
+export type TraceHeader = {
+  kind: 'header'
+  format: typeof traceFormat
+  /** The version that recorded it. */
+  engine: string
+  /** As it was loaded, without its secrets. */
+  workflow: JsonObject
+  hash: string
+  source: 'recorded' | JsonObject
+}
+
+/** How an iteration ended; `none`: its producer had no item, before `until` (epoch milliseconds) or ever (null). */
+export type OutcomeNote =
+  | { as: 'ok' }
+  | { as: 'failed'; node: string; error: ErrorNote }
+  | { as: 'none'; until: number | null }
+
+/** What an iteration would change; texts are JSON, null deletes. */
+export type WriteNotes = {
+  state: Record<string, string>
+  runtime: Record<string, string | null>
+  delays: string[]
+  pushes: { at: string; queue: string }[]
+}
+
+type Where = {
+  /** epoch milliseconds */
+  time: number
+  /** Who held the replica: its node instances lived as long. */
+  instance: string
+  run: string
+  loop: string
+  replica: number
+  iteration: number
+  key: string
+}
+
+export type IterationLine = Where & {
+  kind: 'iteration'
+  /** What the keys of its pushes begin with. */
+  prefix: string
+  entry: ClaimedEntry | null
+  reads: ReadNotes
+  clock: Record<string, number[]>
+  calls: CallNote[]
+  steps: StepNote[]
+  outcome: OutcomeNote
+  writes: WriteNotes
+}
+
+export type CommitLine = Where & { kind: 'commit' }
+export type TraceLine = IterationLine | CommitLine
+export type TraceSink = (line: TraceLine) => void
+
+/** Writes the header at once, and then every line it is given; secret fields leave no trace. */
+export function openTrace(
+  graph: FlowGraph,
+  about: { engine: string; source: TraceHeader['source'] },
+  write: (line: string) => void,
+): TraceSink {
+  const secrets = secretsOf(graph)
+  const put = (line: object): void => write(canonicalJson(line as JsonObject))
+  const workflow = withoutSecrets(redactWorkflow(graph, toSource(graph.workflow)), secrets) as JsonObject
+  put({ kind: 'header', format: traceFormat, ...about, workflow, hash: graph.hash })
+  if (secrets.length === 0) return put
+  return line => {
+    const { kind, time, instance, run, loop, replica, iteration, key, ...said } = line
+    put({
+      ...(withoutSecrets(said as unknown as JsonObject, secrets) as JsonObject),
+      kind,
+      time,
+      instance,
+      run,
+      loop,
+      replica,
+      iteration,
+      key,
+    })
+  }
+}
+
+/** Drops what is undefined: `body?: string` and its like. */
+function plain(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value)) as Json
+}
+
+/** The file that would load as this workflow. */
+export function toSource({ id, name, type, env, settings, nodes, edges }: Workflow): JsonObject {
+  return plain({
+    id,
+    name,
+    type,
+    env,
+    settings,
+    nodes: nodes.map(({ id, type, form, config }) => ({ id, type, data: { form, config } })),
+    edges: edges.map(({ id, source, target, port }) => ({ id, source, target, sourceHandle: port })),
+  }) as JsonObject
+}
+
+/** Reads the first line. Throws `USAGE` when it is none of ours, or of a newer form. */
+export function parseHeader(text: string, name: string): TraceHeader {
+  const header = parseLine(text)
+  if (header?.kind !== 'header' || !isJsonObject(header.workflow))
+    throw unreadable(name, 'line 1 is no header of a trace')
+  if (header.format !== traceFormat) {
+    throw unreadable(name, `it has form ${JSON.stringify(header.format)}, this version reads form ${traceFormat}`)
+  }
+  return header as unknown as TraceHeader
+}
+
+/** A line as a JSON object; undefined when it is none. */
+export function parseLine(text: string): JsonObject | undefined {
+  try {
+    const value = JSON.parse(text) as Json
+    return isJsonObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The line of an iteration, or undefined for one of another kind. Throws `USAGE` when it lacks something. */
+export function readIteration(line: JsonObject, place: { name: string; line: number }): IterationLine | undefined {
+  if (line.kind !== 'iteration') return undefined
+  const missing = Object.entries(shape).find(([key, fits]) => !fits(line[key]))
+  if (missing === undefined) return line as unknown as IterationLine
+  throw unreadable(place.name, `line ${place.line} is no iteration: its "${missing[0]}" is not as it was recorded`)
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string'
+const isNumber = (value: unknown): boolean => typeof value === 'number'
+const shape: Record<string, (value: Json | undefined) => boolean> = {
+  time: isNumber,
+  instance: isText,
+  run: isText,
+  loop: isText,
+  replica: isNumber,
+  iteration: isNumber,
+  key: isText,
+  prefix: isText,
+  entry: value => value === null || (isJsonObject(value) && isJsonObject(value.item)),
+  reads: value => isJsonObject(value) && isJsonObject(value.state) && isJsonObject(value.runtime),
+  clock: isJsonObject,
+  calls: Array.isArray,
+  steps: Array.isArray,
+  outcome: value => isJsonObject(value) && isText(value.as),
+  writes: value => isJsonObject(value) && Array.isArray(value.pushes),
+}
+
+export function unreadable(name: string, what: string): EngineError {
+  return new EngineError('USAGE', `Cannot read trace "${name}": ${what}; give a file that run --trace or sim wrote`)
+}
