@@ -227,8 +227,14 @@ class Reference {
       const element = { ...output, data: { ...output.data, forEachNode: state(index, item) } }
       const place = `${path}${node.id}[${index}]/`
       const ends = body === undefined ? [] : await this.#walk(body, element, work, place)
-      if (ends.length === 1) results.push((ends[0] as NodeOutput).data)
-      if (ends.length > 1) results.push(ends.map(end => end.data))
+      // what was collected before is not collected again with an element that passes its data on
+      const passedOn = element.data.forEachNode
+      const collected = ends.map(({ data }) => {
+        return data.forEachNode === passedOn
+          ? { ...data, forEachNode: { ...(passedOn as JsonObject), results: [] } }
+          : data
+      })
+      if (ends.length > 0) results.push(ends.length === 1 ? (collected[0] as Json) : collected)
     }
     const last = Math.max(0, items.length - 1)
     const data = { ...output.data, forEachNode: state(last, items[last] ?? null), loop_results: results }

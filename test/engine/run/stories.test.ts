@@ -67,6 +67,22 @@ describe('an iteration', () => {
     expect(data?.forEachNode).toEqual({ input: [5, 50, 7], results: data?.loop_results, state: { index: 2, item: 7 } })
   })
 
+  test('a body that passes its data on does not collect what was collected before, again and again', async () => {
+    await bench.run({
+      nodes: {
+        n: counter(1),
+        each: ['for-each', { array_expression: '{{ range(40) | list }}' }],
+        pass: 'log',
+        q: out('end'),
+      },
+      edges: 'n>each each:body>pass each>q',
+    })
+    const [data] = await bench.queue('end')
+    const results = data?.loop_results as { forEachNode: { results: unknown[]; state: { index: number } } }[]
+    expect(results.map(result => result.forEachNode.state.index)).toEqual(Array.from({ length: 40 }, (_, i) => i))
+    expect(results.every(result => result.forEachNode.results.length === 0)).toBe(true)
+  })
+
   test('an empty array runs no body', async () => {
     await bench.run({
       nodes: {
