@@ -5,6 +5,7 @@
 export { type Exploration, type ExploreOptions, explore, type Found, replayPlans, seedName } from './explore.ts'
 export { allFaultKinds, type FaultKind, faultKinds } from './faults.ts'
 export { generatePlan } from './generate.ts'
+export { generateSubject, workflowDraws, workflowOfDraw } from './generate-workflow.ts'
 export { type Plan, type PlanEvent, type PlanSettings, parsePlan } from './plan.ts'
 export { loadSubject, type Subject } from './subject.ts'
 export { type Failure, type FailureKind, type RunResult, type Stats, simulate } from './world.ts'

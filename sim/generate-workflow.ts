@@ -1,0 +1,162 @@
+/**
+ * Workflows nobody wrote: fast-check draws a flat list of loops, each a flat list of steps, and this file wires them so
+ * that the loader always accepts them. Every item carries a number `n` that no step lets shrink, which is what
+ * conditions, failures and the ends of cycles hang on; so every workflow ends on its own.
+ */
+import fc from 'fast-check'
+import { hashUnit } from '../engine/hash.ts'
+import type { JsonObject } from '../engine/json.ts'
+import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { buildSteps, type StepKind, stepKinds } from './generate-steps.ts'
+import { loadSubject, type Subject } from './subject.ts'
+import { WorkflowDraft } from './workflow-draft.ts'
+
+type LoopDraw = {
+  /** The first loop, and those that draw so, begin on their own; the others read from loops before them. */
+  producer: 'counter' | 'strings' | 'file' | 'timer' | 'reader'
+  items: number
+  /** Which loops before it this one reads from. */
+  sources: number[]
+  joinedBy: 'edge' | 'name'
+  steps: { kind: StepKind; size: number }[]
+  end: 'queue' | 'file'
+  /** Which reader its items go back to, until they have made their rounds. */
+  back: number | undefined
+  replicas: number
+}
+
+export type WorkflowDraw = { loops: LoopDraw[]; queueLength: number }
+
+/** More than any queue here comes to hold. */
+const unlimited = 10_000
+
+const step = fc.record({ kind: fc.constantFrom(...stepKinds), size: fc.integer({ min: 0, max: 5 }) })
+
+const loop: fc.Arbitrary<LoopDraw> = fc.record({
+  producer: fc.constantFrom('counter', 'strings', 'file', 'timer', 'reader', 'reader', 'reader', 'reader'),
+  items: fc.integer({ min: 1, max: 60 }),
+  sources: fc.array(fc.nat({ max: 7 }), { minLength: 1, maxLength: 2 }),
+  joinedBy: fc.constantFrom('edge', 'edge', 'name'),
+  steps: fc.array(step, { maxLength: 4 }),
+  end: fc.constantFrom('queue', 'queue', 'queue', 'file'),
+  back: fc.option(fc.nat({ max: 7 }), { freq: 5, nil: undefined }),
+  replicas: fc.constantFrom(1, 1, 2, 3),
+})
+
+/** Draws of workflows: flat arrays only, for whoever wants to shrink them. */
+export const workflowDraws: fc.Arbitrary<WorkflowDraw> = fc.record({
+  loops: fc.array(loop, { minLength: 1, maxLength: 4 }),
+  queueLength: fc.constantFrom(unlimited, unlimited, 0, 1, 2, 5),
+})
+
+/** The workflow of a draw, and the files that it reads. */
+export function workflowOfDraw(draw: WorkflowDraw): { workflow: JsonObject; files: Record<string, string> } {
+  const draft = new WorkflowDraft()
+  const files: Record<string, string> = {}
+  const writers: string[] = []
+  const readers: { index: number; node: string }[] = []
+  for (const [index, each] of draw.loops.entries()) {
+    const isReader = each.producer === 'reader' && index > 0
+    const begin = isReader ? undefined : beginLoop(draft, each, `p${index}`, files)
+    if (begin === undefined) readers.push({ index, node: draft.add(`r${index}`, 'queue-reader', {}) })
+    draft.from([{ node: begin ?? `r${index}` }])
+    buildSteps(draft, each.steps, `l${index}`)
+    writers.push(endLoop(draft, each, index, readers))
+    if (isReader && !draft.keepsState(`r${index}`)) draft.setReplicas(`r${index}`, each.replicas)
+  }
+  for (const { index, node } of readers) connect(draft, draw.loops[index] as LoopDraw, { index, node, writers })
+  const loose = writers.filter(writer => !draft.isConnected(writer) && draft.form(writer).queue_name === undefined)
+  if (draw.queueLength > 0 && draw.queueLength < unlimited) drain(draft, loose)
+  else for (const writer of loose) draft.form(writer).queue_name = `done_${writer}`
+  return { workflow: draft.workflow(draw.queueLength), files }
+}
+
+/** A queue that nobody reads would fill, and everything before it would wait for ever. */
+function drain(draft: WorkflowDraft, writers: readonly string[]): void {
+  if (writers.length === 0) return
+  const reader = draft.add('drain', 'queue-reader', {})
+  for (const writer of writers) draft.connect(writer, reader)
+  draft.from([{ node: reader }])
+  draft.next('drained', 'file-writer', fileForm('drained.log'))
+}
+
+/** A producer of its own, and a node that gives each of its items its number. */
+function beginLoop(draft: WorkflowDraft, each: LoopDraw, id: string, files: Record<string, string>): string {
+  const lines = Array.from({ length: each.items }, (_, i) => `line ${i + 1}`).join('\n')
+  const number = (path: string): string => {
+    draft.from([{ node: id }])
+    return draft.next(`${id}n`, 'data-transformer', { output_template: `{"n": "{{ data.${path} }}"}`, overwrite: true })
+  }
+  if (each.producer === 'strings') {
+    draft.add(id, 'string-iterator-producer', { data_content: lines, separator_type: 'newline' })
+    return number('string_iterator.iteration_index')
+  }
+  if (each.producer === 'file') {
+    files[`${id}.txt`] = lines
+    draft.add(id, 'file-reader', { file_path: `${id}.txt`, format: 'lines' })
+    return number('file_reader.index')
+  }
+  if (each.producer === 'timer') {
+    const limit = Math.min(each.items, 6)
+    draft.add(id, 'timer', { interval: each.items, unit: 'seconds', limit })
+    return number('timer.iteration')
+  }
+  draft.add(id, 'counter', { min_value: 1, max_value: each.items })
+  return number('counter.current')
+}
+
+/** The last node, a writer: to whoever reads this loop; before it a file, or a way back for another round. */
+function endLoop(
+  draft: WorkflowDraft,
+  each: LoopDraw,
+  index: number,
+  readers: readonly { index: number; node: string }[],
+): string {
+  const id = `l${index}`
+  if (each.end === 'file') draft.next(`${id}f`, 'file-writer', fileForm(`${id}.log`))
+  const target = each.back === undefined ? undefined : readers[each.back % readers.length]
+  if (target !== undefined && !draft.isInBackground) {
+    draft.next(`${id}round`, 'data-transformer', { output_template: '{"n": "{{ data.n + 100 }}"}', overwrite: true })
+    const again = draft.next(`${id}again`, 'if-condition', { condition_expression: 'data.n < 250' })
+    draft.from([{ node: again, handle: 'yes' }])
+    draft.connect(draft.next(`${id}back`, 'queue-writer', {}), target.node)
+    draft.from([{ node: again, handle: 'no' }])
+  }
+  return draft.next(`${id}out`, 'queue-writer', {})
+}
+
+export function fileForm(path: string): JsonObject {
+  return { file_path: path, mode: 'a', content: '{{ data.n }}' }
+}
+
+/** A reader to the writers of loops before it, by edges or by the name of a queue. */
+function connect(
+  draft: WorkflowDraft,
+  each: LoopDraw,
+  at: { index: number; node: string; writers: readonly string[] },
+): void {
+  const sources = [...new Set(each.sources.map(source => at.writers[source % at.index] as string))]
+  const [first = ''] = sources
+  const isFree = !draft.isConnected(first) && !draft.isConnected(at.node) && draft.form(first).queue_name === undefined
+  if (each.joinedBy === 'name' && isFree) {
+    draft.form(first).queue_name = `q_${at.node}`
+    draft.form(at.node).queue_name = `q_${at.node}`
+    return
+  }
+  const open = sources.filter(writer => draft.form(writer).queue_name === undefined)
+  for (const writer of open) draft.connect(writer, at.node)
+  if (open.length > 0 || draft.isConnected(at.node)) return
+  draft.form(at.node).queue_name = draft.form(first).queue_name as string
+}
+
+/** The draw of a seed. */
+export function drawWorkflow(seed: string): WorkflowDraw {
+  const number = Math.floor(hashUnit(`${seed}|workflow`) * 2 ** 31)
+  const [draw] = fc.sample(fc.noBias(workflowDraws), { seed: number, numRuns: 1 })
+  return draw as WorkflowDraw
+}
+
+/** The workflow of a seed, loaded. Rejects with `WORKFLOW_INVALID` only if this file is wrong. */
+export function generateSubject(seed: string, registry: NodeRegistry): Promise<Subject> {
+  return loadSubject({ name: 'generated', ...workflowOfDraw(drawWorkflow(seed)) }, registry)
+}
