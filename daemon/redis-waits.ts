@@ -183,10 +183,14 @@ export class Waits {
   async #poke(): Promise<void> {
     if (this.#poking || !this.#canUnblock) return
     this.#poking = true
-    for (let pauseMs = 1; this.#someoneUnasked() && this.#canUnblock && !this.#closed; pauseMs *= 2) {
+    let pauseMs = 1
+    while (this.#someoneUnasked() && this.#canUnblock && !this.#closed) {
+      const ended = this.#asked
       await this.#host.unblock(this.#clientId).catch(error => this.#noUnblock(error))
       // The BLPOP may not have reached the server yet, or its end not us.
-      await pause(Math.min(pauseMs, retryMs))
+      await pause(pauseMs)
+      // once another is under way, those who joined it too late are as urgent as the first were
+      pauseMs = this.#asked === ended ? Math.min(pauseMs * 2, retryMs) : 1
     }
     this.#poking = false
   }

@@ -147,34 +147,42 @@ const known = new WeakSet<object>()
  * were given. `what` names it in the error: OUTPUT_NOT_JSON with the path.
  */
 export function freezeJson(value: unknown, what: () => string): asserts value is Json {
-  const fault = freeze(value, '', 0)
+  const fault = freeze(value, 0)
   if (fault === undefined) return
+  const path = `/${fault.path.join('/')}`
   throw new EngineError(
     'OUTPUT_NOT_JSON',
-    `Cannot use ${what()}: ${fault.what} at "${fault.path}" is not JSON; convert it first`,
+    `Cannot use ${what()}: ${fault.what} at "${path}" is not JSON; convert it first`,
     {
-      details: { path: fault.path },
+      details: { path },
     },
   )
 }
 
-type Fault = { path: string; what: string }
+/** `path` is filled on the way back, from the fault to the root. */
+type Fault = { path: string[]; what: string }
 
-function freeze(value: unknown, path: string, depth: number): Fault | undefined {
+function freeze(value: unknown, depth: number): Fault | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined
-  if (typeof value === 'number') return Number.isFinite(value) ? undefined : { path, what: `number ${value}` }
-  if (typeof value !== 'object') return { path, what: typeof value }
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : fault(`number ${value}`)
+  if (typeof value !== 'object') return fault(typeof value)
   if (known.has(value)) return undefined
   // a cycle is infinitely deep
-  if (depth > limits.jsonDepthMax)
-    return { path: `${path.slice(0, 60)}…`, what: `more than ${limits.jsonDepthMax} levels, or a cycle,` }
+  if (depth > limits.jsonDepthMax) return fault(`more than ${limits.jsonDepthMax} levels, or a cycle,`)
   const proto: unknown = Object.getPrototypeOf(value)
-  if (!Array.isArray(value) && proto !== Object.prototype && proto !== null) return { path, what: 'a class instance' }
+  if (!Array.isArray(value) && proto !== Object.prototype && proto !== null) return fault('a class instance')
   for (const key of Object.keys(value)) {
-    const fault = freeze((value as Record<string, unknown>)[key], `${path}/${key}`, depth + 1)
-    if (fault !== undefined) return fault
+    const inside = freeze((value as Record<string, unknown>)[key], depth + 1)
+    if (inside === undefined) continue
+    // the top of a deep path tells where to look
+    if (depth < 10) inside.path.unshift(key)
+    return inside
   }
   Object.freeze(value)
   known.add(value)
   return undefined
+}
+
+function fault(what: string): Fault {
+  return { path: [], what }
 }

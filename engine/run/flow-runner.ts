@@ -112,8 +112,6 @@ export class FlowRunner {
     const { instances, deadlines } = this.#scope
     try {
       await instances.open()
-      await this.#readCommitted()
-      this.#events.loopStarted()
       return await this.#loop()
     } finally {
       deadlines.close()
@@ -123,6 +121,8 @@ export class FlowRunner {
 
   async #loop(): Promise<ServeResult> {
     try {
+      await this.#readCommitted()
+      this.#events.loopStarted()
       return await this.#iterations()
     } catch (error) {
       const refused = codeOf(error) === 'FENCED' || codeOf(error) === 'DIVERGED'
@@ -217,16 +217,8 @@ export class FlowRunner {
   }
 
   /** Runs work of an iteration under the loop's abort signal. */
-  async #abortable<T>(iteration: Iteration, work: Promise<T>): Promise<T> {
-    const { aborted } = this.#options.control
-    const abort = () => iteration.abort(aborted.reason)
-    if (aborted.aborted) abort()
-    aborted.addEventListener('abort', abort)
-    try {
-      return await work
-    } finally {
-      aborted.removeEventListener('abort', abort)
-    }
+  #abortable<T>(iteration: Iteration, work: Promise<T>): Promise<T> {
+    return this.#options.control.abortable(work, reason => iteration.abort(reason))
   }
 
   /** Ends the iteration; after a failure its other nodes are aborted, and those that hold on are replaced. */

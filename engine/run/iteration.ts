@@ -58,7 +58,9 @@ export class Iteration {
   /** True from the moment the outside may have noticed this iteration. */
   touchedOutside = false
   ended = false
-  readonly #abort = new AbortController()
+  /** Made only for a node that looks at its signal. */
+  #controller: AbortController | undefined
+  #aborted: { reason: unknown } | undefined
   readonly #inFlight = new Map<FlowNode, Promise<unknown>>()
   readonly #onAbort = new Set<(reason: unknown) => void>()
 
@@ -78,7 +80,9 @@ export class Iteration {
   }
 
   get signal(): AbortSignal {
-    return this.#abort.signal
+    this.#controller ??= new AbortController()
+    if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason)
+    return this.#controller.signal
   }
 
   /** Asks the producer for an item. A queue reader is given the claimed one. */
@@ -103,8 +107,9 @@ export class Iteration {
   }
 
   abort(reason: unknown): void {
-    if (this.#abort.signal.aborted) return
-    this.#abort.abort(reason)
+    if (this.#aborted !== undefined) return
+    this.#aborted = { reason }
+    this.#controller?.abort(reason)
     for (const reject of [...this.#onAbort]) reject(reason)
   }
 
@@ -141,16 +146,19 @@ export class Iteration {
         ? (sources[0] as NodeOutput)
         : mergeOutputs(at(plan.steps[index]?.base as number), sources)
     }
-    const visit = async (index: number): Promise<void> => {
+    const visit = async (index: number): Promise<Decided[]> => {
       const { output, route } = await this.#step(plan.steps[index] as PlanStep, inputOf(index), path)
       outputs[index] = output
-      await proceed(walk.complete(index, route))
+      return walk.complete(index, route)
     }
-    const proceed = async (decided: readonly Decided[]): Promise<void> => {
-      for (const { step, live } of decided) if (!live) this.#skipped((plan.steps[step] as PlanStep).node, path)
-      const live = decided.filter(each => each.live)
-      if (live.length === 1) await visit((live[0] as Decided).step)
-      else if (live.length > 1) await Promise.all(live.map(each => visit(each.step)))
+    const proceed = async (decided: Decided[]): Promise<void> => {
+      for (let next = decided; next.length > 0; ) {
+        for (const { step, live } of next) if (!live) this.#skipped((plan.steps[step] as PlanStep).node, path)
+        const live = next.filter(each => each.live)
+        // a chain is a loop; only a fork goes on in several
+        if (live.length !== 1) return void (await Promise.all(live.map(async each => proceed(await visit(each.step)))))
+        next = await visit((live[0] as Decided).step)
+      }
     }
     await proceed(walk.begin())
     return outputs.filter((_, index) => walk.isEnd(index))
@@ -203,7 +211,7 @@ export class Iteration {
   // --- one node
 
   async #invoke(node: FlowNode, input: NodeOutput, path: string): Promise<NodeResult> {
-    this.signal.throwIfAborted()
+    if (this.#aborted !== undefined) throw this.#aborted.reason
     const form = node.form.render(this.#templateScope(input.data), node.id)
     const context = new RunningContext(this, { nodeId: node.id, path }, form)
     // a node written in JavaScript may forget its `async`
@@ -249,7 +257,7 @@ export class Iteration {
 
   #failed(node: FlowNode, error: unknown, { startedMs, place }: { startedMs: number; place: string }): unknown {
     // a failure of a body node, or of an abort that came from elsewhere, was told where it happened
-    if (error instanceof NodeFailure || (this.signal.aborted && error === this.signal.reason)) return error
+    if (error instanceof NodeFailure || (this.#aborted !== undefined && error === this.#aborted.reason)) return error
     this.witness?.notes.failed(place, error)
     this.scope.events.nodeFailed(this.number, node, toErrorRecord(error), this.#secondsSince(startedMs))
     return new NodeFailure(node, error)

@@ -5,6 +5,7 @@
 export class LoopControl {
   readonly #drain = new AbortController()
   readonly #abort = new AbortController()
+  readonly #onAbort = new Set<(reason: unknown) => void>()
   #resumed: Promise<void> | undefined
   #resume: (() => void) | undefined
 
@@ -36,7 +37,20 @@ export class LoopControl {
   }
   abort(reason: unknown): void {
     this.drain()
-    if (!this.#abort.signal.aborted) this.#abort.abort(reason)
+    if (this.#abort.signal.aborted) return
+    this.#abort.abort(reason)
+    for (const listener of [...this.#onAbort]) listener(reason)
+  }
+
+  /** Runs `work`, calling `abort` if the loop is aborted meanwhile (a set of listeners: this happens for every item). */
+  async abortable<T>(work: Promise<T>, abort: (reason: unknown) => void): Promise<T> {
+    if (this.#abort.signal.aborted) abort(this.#abort.signal.reason)
+    this.#onAbort.add(abort)
+    try {
+      return await work
+    } finally {
+      this.#onAbort.delete(abort)
+    }
   }
 
   /** Resolves when the loop is not paused, or is draining. */
