@@ -17,10 +17,14 @@ export const faultKinds = {
   latency: 'an operation takes long',
   restart: 'the server restarts with all its data',
   'restart-loses': 'the server restarts without the writes since its last fsync',
+  failover: 'a replica that lags takes the place of the server, read-only at first',
   loading: 'the server is loading its data for a while',
   readonly: 'the server is a read-only replica for a while',
   oom: 'the server has no memory left for a while',
   stop: 'an operator stops the daemon, and starts it again later',
+  pause: 'the daemon stands still for a while, and does not know that it did',
+  'clock-jump': 'the wall clock of the daemon jumps',
+  'clock-drift': 'the wall clock of the daemon runs too fast or too slow',
 } as const
 
 export type FaultKind = keyof typeof faultKinds

@@ -19,6 +19,10 @@ const most: Partial<Record<FaultKind, number>> = {
   loading: 5,
   readonly: 5,
   oom: 5,
+  failover: 4,
+  pause: 5,
+  'clock-jump': 3,
+  'clock-drift': 3,
 }
 const mostPerKind = 12
 
@@ -27,7 +31,15 @@ const loopOperations = { commit: 5, claim: 2, acquire: 1, complete: 3, delay: 3,
 const otherOperations = { 'start-run': 1, renew: 0.5, hget: 0.5, hgetall: 0.5 }
 
 /** Faults that make no sense for a wait: it changes nothing and is asked anew. */
-const notOnWait: ReadonlySet<FaultKind> = new Set(['refused-applied', 'loading', 'readonly', 'oom', 'stop'])
+const notOnWait: ReadonlySet<FaultKind> = new Set([
+  'refused-applied',
+  'loading',
+  'readonly',
+  'oom',
+  'stop',
+  'clock-jump',
+  'clock-drift',
+])
 
 export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, allowed: readonly FaultKind[]): Plan {
   const draws = new Draws(`${seed}|plan`)
@@ -44,6 +56,9 @@ function drawSettings(draws: Draws): PlanSettings {
     fsyncMs: draws.pick('fsync', [10, 50, 200, 1_000]),
     comebackMsMax: draws.pick('comeback', [20, 200, 2_000]),
     elsewhere: draws.pick('elsewhere', [0, 0, 0.3]),
+    instances: draws.pick('instances', [1, 1, 2, 3]),
+    lagMs: draws.pick('lag', [5, 100, 1_000]),
+    faultsUntilMs: draws.pick('faults until', [2_000, 60_000, 1_800_000, 1_800_000]),
   }
 }
 
@@ -73,13 +88,16 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
 }
 
 function actorOf(kind: FaultKind): PlanEvent['actor'] {
-  if (kind.startsWith('crash') || kind === 'stop') return 'daemon'
+  if (/^(crash|stop|pause|clock)/.test(kind)) return 'daemon'
   return /^(lost|reply|refused|latency)/.test(kind) ? 'connection' : 'server'
 }
 
 function argsOf(kind: FaultKind, key: string, draws: Draws): JsonObject {
   if (kind === 'latency') return { ms: draws.pick(`${key} ms`, [30, 200, 1_500, 11_000]) }
-  if (kind === 'loading' || kind === 'readonly' || kind === 'oom')
+  if (kind === 'loading' || kind === 'readonly' || kind === 'oom' || kind === 'failover')
     return { ms: draws.pick(`${key} ms`, [5, 100, 3_000]) }
+  if (kind === 'pause') return { ms: draws.pick(`${key} ms`, [100, 3_000, 11_000, 30_000]) }
+  if (kind === 'clock-jump') return { ms: draws.pick(`${key} ms`, [-20_000, -1_000, 1_000, 20_000]) }
+  if (kind === 'clock-drift') return { percent: draws.pick(`${key} percent`, [-5, -0.1, 0.1, 5]) }
   return {}
 }

@@ -6,7 +6,6 @@ import { FlowEngine, type RunEnd } from '../engine/flow-engine.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { Clock, HolderIdentity, Host, Log, Ports, Random } from '../engine/ports.ts'
 import type { EventSink } from '../engine/trace/events.ts'
-import type { Cancel } from './clock.ts'
 import { type Later, type MemoryFiles, simFiles, simHttp } from './outside.ts'
 import { SimRedis } from './redis.ts'
 import type { Wire } from './wire.ts'
@@ -22,8 +21,9 @@ export type StartEngine = (options: { graph: FlowGraph; ports: Ports; onEvent: E
 export const startFlowEngine: StartEngine = options => new FlowEngine(options)
 
 export type InstanceOptions = {
-  /** Which life this is, from 1. */
-  generation: number
+  /** Which life of which daemon this is, for its draws: `DAEMON.LIFE`, both from 1. */
+  name: string
+  pid: number
   /** The machine it runs on. */
   boot: string
   graph: FlowGraph
@@ -44,14 +44,13 @@ export class Instance {
   readonly #options: InstanceOptions
   readonly #redis: SimRedis
   readonly #engine: Engine
-  readonly #timers = new Set<Cancel>()
   readonly #longSleeps = new Set<number>()
   isAlive = true
 
   constructor(options: InstanceOptions) {
     this.#options = options
-    const { generation, boot, wire, graph } = options
-    this.identity = { boot, pid: 1000 + generation, start: String(wire.time.ms) }
+    const { pid, boot, wire, graph } = options
+    this.identity = { boot, pid, start: String(wire.time.ms) }
     this.#redis = new SimRedis(wire)
     const onEvent: EventSink = event => {
       if (this.isAlive) options.onEvent(event)
@@ -80,8 +79,7 @@ export class Instance {
     if (!this.isAlive) return
     this.isAlive = false
     this.#redis.die()
-    for (const cancel of this.#timers) cancel()
-    this.#timers.clear()
+    this.#options.wire.local.end()
     this.#longSleeps.clear()
   }
 
@@ -107,10 +105,10 @@ export class Instance {
   }
 
   #clock(): Clock {
-    const { time } = this.#options.wire
+    const { local } = this.#options.wire
     return {
-      now: () => time.wall(),
-      monotonic: () => time.ms,
+      now: () => local.wall(),
+      monotonic: () => local.monotonicMs(),
       sleep: (ms, signal) => this.#sleep(ms, signal),
     }
   }
@@ -118,14 +116,15 @@ export class Instance {
   #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      const until = this.#options.wire.time.ms + ms
+      const { time, local } = this.#options.wire
+      const until = time.ms + ms
       if (ms >= longSleepMs) this.#longSleeps.add(until)
       const abort = (): void => {
         cancel()
         this.#longSleeps.delete(until)
         reject(signal?.reason)
       }
-      const cancel = this.#timer(ms, () => {
+      const cancel = local.after(ms, () => {
         this.#longSleeps.delete(until)
         signal?.removeEventListener('abort', abort)
         resolve()
@@ -135,17 +134,17 @@ export class Instance {
   }
 
   #random(): Random {
-    const { generation, wire } = this.#options
+    const { name, wire } = this.#options
     return {
-      draw: stream => wire.draws.unit(`daemon ${generation} ${stream}`),
-      nonce: stream => wire.draws.text(`daemon ${generation} ${stream}`),
+      draw: stream => wire.draws.unit(`daemon ${name} ${stream}`),
+      nonce: stream => wire.draws.text(`daemon ${name} ${stream}`),
     }
   }
 
   readonly #later: Later = work => {
-    const { draws, latencyMsMax } = this.#options.wire
+    const { draws, latencyMsMax, local } = this.#options.wire
     return new Promise((resolve, reject) => {
-      this.#timer(draws.whole('outside', 1, latencyMsMax), () => {
+      local.after(draws.whole('outside', 1, latencyMsMax), () => {
         try {
           resolve(work())
         } catch (error) {
@@ -153,19 +152,5 @@ export class Instance {
         }
       })
     })
-  }
-
-  #timer(ms: number, run: () => void): Cancel {
-    if (!this.isAlive) return () => undefined
-    const stop = this.#options.wire.time.after(ms, () => {
-      this.#timers.delete(cancel)
-      run()
-    })
-    const cancel = (): void => {
-      this.#timers.delete(cancel)
-      stop()
-    }
-    this.#timers.add(cancel)
-    return cancel
   }
 }

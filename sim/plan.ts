@@ -18,6 +18,12 @@ export type PlanSettings = {
   comebackMsMax: number
   /** Chance that a daemon comes back on another machine, where it cannot tell whether the dead one is dead. */
   elsewhere: number
+  /** Daemons at once. */
+  instances: number
+  /** How far a replica of the server lags behind, in milliseconds: what a fail-over to it loses. */
+  lagMs: number
+  /** When faults stop, in milliseconds since the beginning; from then on what is there must come to its end. */
+  faultsUntilMs: number
 }
 
 export type Plan = {
@@ -30,6 +36,9 @@ export type Plan = {
   settings: PlanSettings
   events: PlanEvent[]
 }
+
+/** What plans that were stored earlier do not say. */
+const laterSettings = { instances: 1, lagMs: 200, faultsUntilMs: 1_800_000 }
 
 /** Reads a stored plan. Throws `USAGE` saying what is wrong with it. */
 export function parsePlan(text: string, name: string): Plan {
@@ -53,5 +62,6 @@ export function parsePlan(text: string, name: string): Plan {
     const { kind } = event as JsonObject
     if (typeof kind !== 'string' || !isFaultKind(kind)) fail(`it has an event of unknown kind ${JSON.stringify(kind)}`)
   }
-  return { files: {}, name, ...plan } as unknown as Plan
+  const settings = { ...laterSettings, ...(plan.settings as JsonObject) }
+  return { files: {}, name, ...plan, settings } as unknown as Plan
 }

@@ -70,11 +70,11 @@ export class SimRedis implements Redis {
   /** The connection is cut; it comes back, and everything without a reply is sent again. */
   drop(): void {
     if (this.#state !== 'open' || !this.#connected) return
-    const { time, draws, comebackMsMax } = this.#wire
+    const { local, draws, comebackMsMax } = this.#wire
     this.#epoch += 1
     this.#connected = false
     this.#waits.drop()
-    time.after(draws.whole('comeback', 1, comebackMsMax), () => {
+    local.after(draws.whole('comeback', 1, comebackMsMax), () => {
       if (this.#state !== 'open') return
       this.#connected = true
       for (const flight of this.#flights) this.#depart(flight)
@@ -89,14 +89,11 @@ export class SimRedis implements Redis {
 
   #send(op: string, loop: string, work: Omit<Request, keyof OperationName>): Promise<unknown> {
     if (this.#state === 'closed') return Promise.reject(unavailable())
-    const { server, book, fault, crash, stop } = this.#wire
+    const { server, book, fault, crash, strike } = this.#wire
     const request = { ...server.name(op, loop), ...work }
     return new Promise((resolve, reject) => {
       if (this.#state === 'dead') return
-      if (book.take('stop', request) !== undefined) {
-        fault('stop', request)
-        stop()
-      }
+      strike(request)
       const flight = { request, resolve, reject }
       if (book.take('crash-before', request) !== undefined) {
         fault('crash-before', request)
@@ -108,8 +105,16 @@ export class SimRedis implements Redis {
       else if (book.take('lost-before', request) !== undefined) {
         fault('lost-before', request)
         this.drop()
-      } else if (this.#connected) this.#depart(flight)
+      } else if (this.#connected) this.#leaves(flight)
     })
+  }
+
+  /** Whoever was paused as it sent something sends it when it wakes up. */
+  #leaves(flight: Flight): void {
+    const { local } = this.#wire
+    const epoch = this.#epoch
+    if (!local.isPaused) this.#depart(flight)
+    else local.after(1, () => epoch === this.#epoch && this.#depart(flight))
   }
 
   #depart(flight: Flight): void {
@@ -127,7 +132,8 @@ export class SimRedis implements Redis {
   // --- at the server, and back
 
   #arrive(flight: Flight): void {
-    const { server, book, fault, crash } = this.#wire
+    const { server, book, fault, crash, admits } = this.#wire
+    if (!admits(flight.request)) return
     const outcome = server.execute(flight.request)
     if (outcome === undefined || this.#state === 'dead') return
     if (book.take('crash-applied', flight.request) !== undefined) {
@@ -142,10 +148,11 @@ export class SimRedis implements Redis {
   }
 
   #answer(flight: Flight, outcome: Outcome<unknown>): void {
-    const { time, draws, latencyMsMax } = this.#wire
-    this.#returnsMs = Math.max(this.#returnsMs, time.ms + draws.whole('latency', 1, latencyMsMax))
+    const { local, draws, latencyMsMax } = this.#wire
+    const now = local.monotonicMs()
+    this.#returnsMs = Math.max(this.#returnsMs, now + draws.whole('latency', 1, latencyMsMax))
     const epoch = this.#epoch
-    time.after(this.#returnsMs - time.ms, () => {
+    local.after(this.#returnsMs - now, () => {
       if (epoch === this.#epoch && this.#state !== 'dead') this.#deliver(flight, outcome)
     })
   }
@@ -164,10 +171,10 @@ export class SimRedis implements Redis {
 
   /** The client's patience ends after a while; nothing more comes of this operation. */
   #refuse(flight: Flight, kind: 'refused' | 'refused-applied'): void {
-    const { time, draws, comebackMsMax, fault } = this.#wire
+    const { local, draws, comebackMsMax, fault } = this.#wire
     fault(kind, flight.request)
     this.#flights.delete(flight)
-    time.after(draws.whole('patience', 1, comebackMsMax), () => {
+    local.after(draws.whole('patience', 1, comebackMsMax), () => {
       if (this.#state !== 'dead') flight.reject(unavailable())
     })
   }

@@ -27,14 +27,21 @@ export type ServerHooks = {
   fault(kind: FaultKind, at: OperationName): void
 }
 
-export type ServerOptions = { time: SimTime; book: FaultBook; hooks: ServerHooks; fsyncMs: number; canLose: boolean }
+export type ServerOptions = {
+  time: SimTime
+  book: FaultBook
+  hooks: ServerHooks
+  fsyncMs: number
+  lagMs: number
+  canLose: boolean
+}
 
 /** What hangs on the server and is cut off when it restarts. */
 export type Client = { drop(): void }
 
 export type Request = OperationName & { writes: boolean; args: readonly string[]; run: (db: Keyspace) => unknown }
 
-type Copy = { dump: KeyDump[]; restore: () => void }
+type Copy = { dump: KeyDump[]; restore: () => void; ms: number }
 const windows = ['loading', 'readonly', 'oom'] as const
 
 export class SimServer {
@@ -44,12 +51,14 @@ export class SimServer {
   readonly #until = { loading: 0, readonly: 0, oom: 0 }
   readonly #counts = new Map<string, number>()
   #moves: Move[] = []
+  /** What a restart that loses writes goes back to, and what a replica has that takes over. */
   #durable: Copy
-  #durableMs = 0
+  #replica: Copy
 
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#durable = { dump: [], restore: options.hooks.save() }
+    this.#durable = { dump: [], restore: options.hooks.save(), ms: 0 }
+    this.#replica = this.#durable
     watchKeys(this.memory.db, move => this.#moves.push(move))
   }
 
@@ -78,18 +87,29 @@ export class SimServer {
     return outcome
   }
 
-  /** The restart of a plan, if one hits this operation. */
+  /** The restart or fail-over of a plan, if one hits this operation. */
   #takeRestart(request: Request): boolean {
-    const { book, hooks } = this.#options
-    const loses = book.take('restart-loses', request) !== undefined
-    if (!loses && book.take('restart', request) === undefined) return false
-    hooks.fault(loses ? 'restart-loses' : 'restart', request)
-    if (loses) {
-      this.memory.db.load(this.#durable.dump)
-      this.#durable.restore()
+    const { book, hooks, time } = this.#options
+    for (const kind of ['failover', 'restart-loses', 'restart'] as const) {
+      const args = book.take(kind, request)
+      if (args === undefined) continue
+      hooks.fault(kind, request)
+      if (kind === 'failover') {
+        this.#goBackTo(this.#replica)
+        this.#until.readonly = time.ms + Number(args.ms)
+      } else if (kind === 'restart-loses') this.#goBackTo(this.#durable)
+      for (const client of [...this.clients]) client.drop()
+      return true
     }
-    for (const client of [...this.clients]) client.drop()
-    return true
+    return false
+  }
+
+  /** Whoever is the server now, replicas and disk follow it. */
+  #goBackTo(copy: Copy): void {
+    this.memory.db.load(copy.dump)
+    copy.restore()
+    this.#durable = { ...copy, ms: this.#options.time.ms }
+    this.#replica = this.#durable
   }
 
   #openWindow(kind: (typeof windows)[number], request: Request): void {
@@ -111,9 +131,12 @@ export class SimServer {
 
   /** As with AOF everysec: at most `fsyncMs` of writes are not yet safe. Copies are made only for plans that lose some. */
   #makeDurable(): void {
-    const { time, hooks, fsyncMs, canLose } = this.#options
-    if (!canLose || time.ms - this.#durableMs < fsyncMs) return
-    this.#durableMs = time.ms
-    this.#durable = { dump: this.memory.db.dump(), restore: hooks.save() }
+    const { time, hooks, fsyncMs, lagMs, canLose } = this.#options
+    const isDue = (copy: Copy, everyMs: number): boolean => canLose && time.ms - copy.ms >= everyMs
+    const dues = [isDue(this.#durable, fsyncMs), isDue(this.#replica, lagMs)]
+    if (!dues.includes(true)) return
+    const copy = { dump: this.memory.db.dump(), restore: hooks.save(), ms: time.ms }
+    if (dues[0] === true) this.#durable = copy
+    if (dues[1] === true) this.#replica = copy
   }
 }

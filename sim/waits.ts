@@ -57,8 +57,8 @@ export class SimWaits {
   }
 
   #depart(wait: Wait): void {
-    const { time, draws, latencyMsMax } = this.#wire
-    wait.cancel = time.after(draws.whole('latency', 1, latencyMsMax), () => this.#arrive(wait))
+    const { local, draws, latencyMsMax } = this.#wire
+    wait.cancel = local.after(draws.whole('latency', 1, latencyMsMax), () => this.#arrive(wait))
   }
 
   #arrive(wait: Wait): void {
@@ -96,8 +96,8 @@ export class SimWaits {
   }
 
   #reply(wait: Wait, settle: () => void): void {
-    const { time, draws, latencyMsMax } = this.#wire
-    wait.cancel = time.after(draws.whole('latency', 1, latencyMsMax), () => {
+    const { local, draws, latencyMsMax } = this.#wire
+    wait.cancel = local.after(draws.whole('latency', 1, latencyMsMax), () => {
       if (!this.#crashes(wait, 'crash-replied')) this.#end(wait, settle)
     })
   }
@@ -108,8 +108,8 @@ export class SimWaits {
   }
 
   #later(wait: Wait, run: () => void): void {
-    const { time, draws, comebackMsMax } = this.#wire
-    wait.cancel = time.after(draws.whole('comeback', 1, comebackMsMax), run)
+    const { local, draws, comebackMsMax } = this.#wire
+    wait.cancel = local.after(draws.whole('comeback', 1, comebackMsMax), run)
   }
 
   #end(wait: Wait, settle: () => void): void {

@@ -2,11 +2,15 @@
 import { EngineError } from '../engine/errors.ts'
 import type { SimTime } from './clock.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
+import type { LocalTime } from './local-time.ts'
 import type { Draws } from './random.ts'
 import type { SimServer } from './server.ts'
 
 export type Wire = {
+  /** Of the network and the server. */
   time: SimTime
+  /** Of the daemon at this end. */
+  local: LocalTime
   draws: Draws
   server: SimServer
   book: FaultBook
@@ -16,8 +20,10 @@ export type Wire = {
   fault(kind: FaultKind, at: OperationName): void
   /** Whoever holds this connection dies at once. */
   crash(): void
-  /** An operator asks it to stop. */
-  stop(): void
+  /** Something happens to whoever holds this connection, as it sends an operation. */
+  strike(request: OperationName): void
+  /** A last look at an operation before it arrives; what is not admitted never happens. */
+  admits(request: OperationName): boolean
 }
 
 export function unavailable(): EngineError {

@@ -1,20 +1,19 @@
 /**
- * One simulation: a plan, carried out. The world holds the server, the outside and one daemon at a time; it steps time,
- * lets daemons die and come back, and watches for the end: completed, a broken invariant, or nobody moving any more.
+ * One simulation: a plan, carried out. The world holds the server, the outside and the daemons; it steps time,
+ * ends the faults, and watches for the end: completed, a broken invariant, or nobody moving any more.
  *
  * W1 everything that happens comes from a timer of the world. W2 between two timers all promises run to their end.
  * W3 the first thing that went wrong is what the run reports.
  */
-import type { RunEnd } from '../engine/flow-engine.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { Json, JsonObject } from '../engine/json.ts'
-import type { HolderIdentity } from '../engine/ports.ts'
 import { keysOf } from '../engine/store/keys.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
 import { SimTime, settled } from './clock.ts'
+import { Daemons } from './daemons.ts'
 import type { Expected } from './expected.ts'
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
-import { Instance, type StartEngine } from './instance.ts'
+import type { StartEngine } from './instance.ts'
 import { Invariants } from './invariants/index.ts'
 import { MemoryFiles } from './outside.ts'
 import type { Plan } from './plan.ts'
@@ -22,7 +21,6 @@ import { Draws } from './random.ts'
 import { type Applied, SimServer } from './server.ts'
 import { TraceLog } from './trace.ts'
 import { setTripwires, type Tripwires } from './tripwires.ts'
-import type { Wire } from './wire.ts'
 
 export type FailureKind = 'invariant' | 'stuck' | 'escape' | 'nondeterminism' | 'crash' | 'inconclusive'
 export type Failure = {
@@ -60,8 +58,8 @@ export type WorldOptions = {
 
 /** Without progress for so long, and with nobody sleeping on purpose, the world is stuck. */
 const standstillMs = 120_000
-/** Then faults stop, and what is there must come to its end. */
-const faultsUntil = { ms: 1_800_000, steps: 150_000 }
+/** Faults stop then at the latest, and what is there must come to its end. */
+const faultStepsMax = 150_000
 const defaultStepsMax = 400_000
 /** How long the world goes on after the end, to see that nothing more happens. */
 const afterEndMs = 15_000
@@ -82,9 +80,7 @@ class World {
   readonly #server: SimServer
   readonly #files: MemoryFiles
   readonly #stats: Stats
-  readonly #lives = new Map<string, Instance>()
-  #instance: Instance | undefined
-  #generation = 0
+  readonly #daemons: Daemons
   #progressMs = 0
   #endedMs: number | undefined
   /** When the server last lost writes, and when it last said that the run is complete. */
@@ -105,12 +101,34 @@ class World {
       time: this.#time,
       book: this.#book,
       fsyncMs: plan.settings.fsyncMs,
-      canLose: plan.events.some(event => event.kind === 'restart-loses'),
+      lagMs: plan.settings.lagMs,
+      canLose: plan.events.some(event => event.kind === 'restart-loses' || event.kind === 'failover'),
       hooks: {
         applied: applied => this.#applied(applied),
         save: () => this.#invariants.save(),
         fault: (kind, at) => this.#fault(kind, at),
       },
+    })
+    this.#daemons = this.#makeDaemons()
+  }
+
+  #makeDaemons(): Daemons {
+    const { plan, graph, startEngine } = this.#options
+    return new Daemons({
+      time: this.#time,
+      draws: this.#draws,
+      server: this.#server,
+      book: this.#book,
+      settings: plan.settings,
+      graph,
+      files: this.#files,
+      startEngine,
+      isCompleted: () => this.#isCompleted(),
+      fault: (kind, at) => this.#fault(kind, at),
+      tell: line => this.#trace.add(line),
+      begins: daemon => this.#invariants.reborn(daemon),
+      event: (event, daemon) => this.#event(event, daemon),
+      failed: error => this.#crashed(error),
     })
   }
 
@@ -121,14 +139,15 @@ class World {
     const rejected = (error: unknown): void => this.#crashed(error)
     process.on('unhandledRejection', rejected)
     try {
-      this.#begin()
+      this.#daemons.start()
       await this.#steps(tripwires)
     } finally {
-      this.#instance?.die()
+      this.#daemons.end()
       process.off('unhandledRejection', rejected)
       tripwires.restore()
     }
     this.#stats.simulatedMs = this.#time.ms
+    this.#stats.crashes = this.#daemons.crashes
     this.#stats.faults = Object.fromEntries(this.#book.applied)
     if (this.#failure !== undefined) this.#trace.add({ ms: this.#failure.at, failure: this.#failure.invariant })
     return { failure: this.#failure, stats: this.#stats, hash: this.#trace.digest(), lines: this.#trace.lines }
@@ -139,7 +158,7 @@ class World {
       await settled()
       this.#stats.steps = step
       if (step % escapeCheckEvery === 0) this.#checkEscapes(tripwires)
-      if (this.#instance?.isAlive !== true) tripwires.dropTimers()
+      if (this.#daemons.areAllDead) tripwires.dropTimers()
       if (this.#failure !== undefined || this.#isOver(step)) return
       if (!this.#time.next()) return this.#finish()
     }
@@ -160,10 +179,24 @@ class World {
         `${step} steps in ${ms / 1000} s were not enough`,
       )
     }
-    if (ms > faultsUntil.ms || step > faultsUntil.steps) this.#book.close()
-    const since = Math.max(this.#progressMs, this.#instance?.sleepsUntil() ?? 0)
+    if (this.#daemons.atRest) this.#rest()
+    if (ms > this.#options.plan.settings.faultsUntilMs || step > faultStepsMax) {
+      this.#book.close()
+      this.#daemons.heal()
+    }
+    const since = Math.max(this.#progressMs, this.#daemons.sleepsUntil())
     if (ms - since > standstillMs) this.#stuck()
     return this.#failure !== undefined
+  }
+
+  /** All daemons have gone home: for good, unless Redis has lost meanwhile that the run is complete. */
+  #rest(): void {
+    if (this.#lostMs <= this.#completedMs || this.#isCompleted()) {
+      this.#endedMs = this.#time.ms
+      return
+    }
+    this.#stats.reached.add('Redis lost a completion after it was told')
+    this.#daemons.startAgain()
   }
 
   #stuck(): void {
@@ -184,84 +217,9 @@ class World {
     this.#noteViolation()
   }
 
-  // --- daemons
-
-  #begin(): void {
-    if (this.#isCompleted()) {
-      this.#endedMs ??= this.#time.ms
-      return
-    }
-    this.#generation += 1
-    const { graph, startEngine, plan } = this.#options
-    const isElsewhere = this.#generation > 1 && this.#draws.chance('elsewhere', plan.settings.elsewhere)
-    const boot = isElsewhere ? `machine-${this.#generation}` : (this.#instance?.identity.boot ?? 'machine-1')
-    this.#invariants.reborn()
-    this.#trace.add({ ms: this.#time.ms, daemon: 'starts', generation: this.#generation, boot })
-    const instance = new Instance({
-      generation: this.#generation,
-      boot,
-      graph,
-      wire: this.#wire(() => instance),
-      files: this.#files,
-      startEngine,
-      isGone: identity => this.#isGone(identity, boot),
-      onEvent: event => this.#event(event),
-      onEnd: end => this.#ended(end),
-    })
-    this.#instance = instance
-    this.#lives.set(lifeOf(instance.identity), instance)
-    instance.start()
-  }
-
-  /** The run was completed by a daemon that died before it knew: nobody starts a new one. */
   #isCompleted(): boolean {
     const { db } = this.#server.memory
     return db.hget(keysOf(this.#options.graph.workflow.id).meta, 'status') === 'completed'
-  }
-
-  #isGone(identity: HolderIdentity, boot: string): boolean {
-    return identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false
-  }
-
-  #wire(instance: () => Instance): Wire {
-    const { latencyMsMax, comebackMsMax } = this.#options.plan.settings
-    return {
-      time: this.#time,
-      draws: this.#draws,
-      server: this.#server,
-      book: this.#book,
-      latencyMsMax,
-      comebackMsMax,
-      fault: (kind, at) => this.#fault(kind, at),
-      crash: () => {
-        this.#stats.crashes += 1
-        this.#dies(instance())
-      },
-      stop: () => {
-        this.#time.after(1, () => instance().isAlive && instance().stop())
-      },
-    }
-  }
-
-  #dies(instance: Instance): void {
-    if (!instance.isAlive) return
-    instance.die()
-    this.#comeback()
-  }
-
-  #comeback(): void {
-    const { comebackMsMax } = this.#options.plan.settings
-    this.#time.after(this.#draws.whole('daemon comeback', 1, comebackMsMax), () => this.#begin())
-  }
-
-  #ended(end: RunEnd): void {
-    this.#trace.add({ ms: this.#time.ms, daemon: end.status, code: end.error?.code ?? null })
-    if (end.status === 'completed' && this.#lostMs > this.#completedMs && !this.#isCompleted()) {
-      this.#stats.reached.add('Redis lost a completion after it was told')
-      this.#comeback()
-    } else if (end.status === 'completed') this.#endedMs = this.#time.ms
-    else if (end.status === 'failed' && !end.error?.code.startsWith('REDIS_')) this.#crashed(end.error)
-    else this.#comeback()
   }
 
   // --- what happens
@@ -294,19 +252,19 @@ class World {
     if (op === 'acquire' && word === 'held') reached.add('a replica waited for the lease of another holder')
   }
 
-  #event(event: EngineEvent): void {
-    this.#trace.add({ ms: this.#time.ms, event: traceEvent(event) })
+  #event(event: EngineEvent, daemon: number): void {
+    this.#trace.add({ ms: this.#time.ms, daemon, event: traceEvent(event) })
     if (event.type === 'warning') {
       if (event.code === 'LOOP_CRASHED') this.#crashed(new Error(event.message))
       if (event.code === 'RUN_LOST') this.#stats.reached.add('Redis lost the whole run')
     }
-    this.#invariants.event(event)
+    this.#invariants.event(event, daemon)
     this.#noteViolation()
   }
 
   #fault(kind: FaultKind, { op, loop, n }: OperationName): void {
     this.#trace.add({ ms: this.#time.ms, fault: kind, op, loop, n })
-    if (kind === 'restart-loses') this.#lostMs = this.#time.ms
+    if (kind === 'restart-loses' || kind === 'failover') this.#lostMs = this.#time.ms
   }
 
   // --- what went wrong
@@ -334,10 +292,6 @@ class World {
   #fail(kind: FailureKind, expected: string, seen: string, invariant: string = kind): void {
     this.#failure ??= { kind, invariant, expected, seen, at: this.#time.ms }
   }
-}
-
-function lifeOf({ boot, pid, start }: HolderIdentity): string {
-  return `${boot} ${pid} ${start}`
 }
 
 /** The first line or two of an answer say what it was; entries and stamps follow in the moves. */

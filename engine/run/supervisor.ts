@@ -5,7 +5,7 @@
  * V1 a replica is served by at most one runner of this process. V2 a lease is taken with a fresh holder every time, so
  * that nothing an earlier runner still has under way can count.
  */
-import { codeOf, messageOf } from '../errors.ts'
+import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
 import { limits } from '../limits.ts'
 import type { Ports } from '../ports.ts'
@@ -127,7 +127,7 @@ export class Supervisor {
         await this.#sleep(this.#leaseMs / 10, [control.draining, this.#completed.signal])
         continue
       }
-      if (answer.kind === 'changed') return 'superseded'
+      if (answer.kind === 'changed') return this.#superseded()
       if (answer.kind === 'held') {
         await this.#sleep(Math.min(answer.leftMs + 1, this.#leaseMs / 10), [control.draining])
         continue
@@ -141,6 +141,12 @@ export class Supervisor {
         await this.#sleep(Math.min(1000 * 2 ** (crashes - 1), limits.producerPauseMsMax), [control.draining])
     }
     return 'stopped'
+  }
+
+  /** Then nothing of the other replicas counts either: they must not wait for one that is no longer served. */
+  #superseded(): 'superseded' {
+    this.abort(new EngineError('ITERATION_ABORTED', 'The loop stops: its run was replaced by another'))
+    return 'superseded'
   }
 
   /** Until all replicas here know that the run is complete, Redis may still lose that, and they must be served again. */

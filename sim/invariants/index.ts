@@ -24,32 +24,47 @@ export const allInvariants: readonly MakeInvariant[] = [
   exactlyOnce,
 ]
 
+/** What these are told by one daemon is kept apart from what they are told by another. */
+const byDaemon: readonly MakeInvariant[] = [sequential, branches, failFast]
+
 /** The invariants of one run. What they find first stays. */
 export class Invariants {
   readonly #all: readonly Invariant[]
+  /** Those of `#all` that are told the events of all daemons. */
+  readonly #ofAll: readonly Invariant[]
+  readonly #ofDaemon = new Map<number, readonly Invariant[]>()
+  readonly #make: (make: MakeInvariant) => Invariant
   violation: Violation | undefined
 
   constructor(context: Omit<InvariantContext, 'report'>) {
-    this.#all = allInvariants.map(make => {
+    this.#make = make => {
       const report = (expected: string, seen: string): void => {
         this.violation ??= { invariant: invariant.name, expected, seen }
       }
       const invariant: Invariant = make({ ...context, report })
       return invariant
-    })
+    }
+    this.#all = allInvariants.map(this.#make)
+    this.#ofAll = this.#all.filter((_, i) => !byDaemon.includes(allInvariants[i] as MakeInvariant))
   }
 
   applied(applied: Applied): void {
     for (const invariant of this.#all) invariant.applied?.(applied)
   }
-  event(event: EngineEvent): void {
-    for (const invariant of this.#all) invariant.event?.(event)
+  event(event: EngineEvent, daemon: number): void {
+    for (const invariant of [...this.#ofAll, ...this.#of(daemon)]) invariant.event?.(event)
   }
-  reborn(): void {
-    for (const invariant of this.#all) invariant.reborn?.()
+  reborn(daemon: number): void {
+    for (const invariant of this.#of(daemon)) invariant.reborn?.()
   }
   end(end: EndState): void {
-    for (const invariant of this.#all) if (this.violation === undefined) invariant.end?.(end)
+    for (const invariant of [...this.#all, ...[...this.#ofDaemon.values()].flat()])
+      if (this.violation === undefined) invariant.end?.(end)
+  }
+  #of(daemon: number): readonly Invariant[] {
+    const known = this.#ofDaemon.get(daemon) ?? byDaemon.map(this.#make)
+    this.#ofDaemon.set(daemon, known)
+    return known
   }
   save(): () => void {
     const restores = this.#all.map(invariant => invariant.save?.())

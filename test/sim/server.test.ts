@@ -5,8 +5,9 @@ describe('SimServer', () => {
   const set = (bench: ReturnType<typeof wireBench>, key: string) =>
     bench.server.execute({ ...bench.server.name('set', ''), args: [], writes: true, run: db => db.set(key, '1') })
   const pass = (bench: ReturnType<typeof wireBench>, ms: number) => {
+    const until = bench.time.ms + ms
     bench.time.after(ms, () => undefined)
-    bench.time.next()
+    while (bench.time.ms < until) bench.time.next()
   }
 
   it('loses exactly what came after its last fsync', () => {
@@ -25,6 +26,20 @@ describe('SimServer', () => {
     set(bench, 'b')
     expect(set(bench, 'c')).toBeUndefined()
     expect(bench.server.memory.db.keys()).toEqual(['a', 'b'])
+  })
+
+  it('is replaced by a replica that lags, read-only at first', () => {
+    const bench = wireBench([fault('failover', 'set - 4', { ms: 50 })])
+    set(bench, 'a')
+    pass(bench, 29)
+    set(bench, 'b')
+    pass(bench, 11)
+    set(bench, 'c')
+    expect(set(bench, 'd')).toBeUndefined()
+    expect(bench.server.memory.db.keys()).toEqual(['a', 'b'])
+    expect(set(bench, 'e')).toMatchObject({ ok: false })
+    pass(bench, 51)
+    expect(set(bench, 'f')).toMatchObject({ ok: true })
   })
 
   it('opens and closes its windows', () => {

@@ -6,6 +6,7 @@ import { MemoryServer } from '../../engine/memory-redis/server.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
 import { SimTime, settled } from '../../sim/clock.ts'
 import { FaultBook, type FaultKind } from '../../sim/faults.ts'
+import { LocalTime } from '../../sim/local-time.ts'
 import type { Plan, PlanEvent } from '../../sim/plan.ts'
 import { Draws } from '../../sim/random.ts'
 import { SimRedis } from '../../sim/redis.ts'
@@ -45,8 +46,10 @@ export function twoLoops(max: number): JsonObject {
   )
 }
 
+const later = { instances: 1, lagMs: 10, faultsUntilMs: 1_800_000 }
+
 export function planOf(workflow: JsonObject, events: readonly PlanEvent[] = []): Plan {
-  const settings = { latencyMsMax: 2, fsyncMs: 10, comebackMsMax: 20, elsewhere: 0 }
+  const settings = { latencyMsMax: 2, fsyncMs: 10, comebackMsMax: 20, elsewhere: 0, ...later }
   return { version: 1, name: 'w', seed: '0x1', workflow, files: {}, settings, events: [...events] }
 }
 
@@ -67,6 +70,7 @@ export function wireBench(events: readonly PlanEvent[] = []) {
     time,
     book,
     fsyncMs: 10,
+    lagMs: 30,
     canLose: true,
     hooks: {
       applied: each => applied.push(each),
@@ -80,8 +84,10 @@ export function wireBench(events: readonly PlanEvent[] = []) {
     },
   })
   const crashes: number[] = []
+  const local = new LocalTime(time)
   const redis: SimRedis = new SimRedis({
     time,
+    local,
     draws: new Draws('bench'),
     server,
     book,
@@ -92,7 +98,8 @@ export function wireBench(events: readonly PlanEvent[] = []) {
       crashes.push(time.ms)
       redis.die()
     },
-    stop: () => undefined,
+    strike: () => undefined,
+    admits: () => true,
   })
   /** Lets everything happen that is going to. */
   const rest = async (): Promise<void> => {

@@ -2,16 +2,28 @@ import { Script } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { expectedEffects } from '../../sim/expected.ts'
 import { type Engine, type StartEngine, startFlowEngine } from '../../sim/instance.ts'
-import type { PlanEvent } from '../../sim/plan.ts'
+import type { PlanEvent, PlanSettings } from '../../sim/plan.ts'
 import { simulate } from '../../sim/world.ts'
 import { fault, graphOf, planOf, twoLoops } from './support.ts'
 
 const workflow = twoLoops(5)
 const graph = graphOf(workflow)
 
-async function run(events: readonly PlanEvent[], startEngine: StartEngine = startFlowEngine) {
+async function run(
+  events: readonly PlanEvent[],
+  startEngine: StartEngine = startFlowEngine,
+  settings: Partial<PlanSettings> = {},
+) {
   const expected = await expectedEffects(graph, {})
-  return simulate({ plan: planOf(workflow, events), graph, expected, startEngine, trace: 'all', stepsMax: 20_000 })
+  const plan = planOf(workflow, events)
+  return simulate({
+    plan: { ...plan, settings: { ...plan.settings, ...settings } },
+    graph,
+    expected,
+    startEngine,
+    trace: 'all',
+    stepsMax: 20_000,
+  })
 }
 
 /** An engine that does something with its ports and then never ends. */
@@ -42,6 +54,10 @@ describe('simulate', () => {
     'restart',
     'restart-loses',
     'stop',
+    'pause',
+    'failover',
+    'clock-jump',
+    'clock-drift',
   ] as const
   const targets = [
     'start-run - 1',
@@ -56,7 +72,7 @@ describe('simulate', () => {
   ]
   it.each(points)('holds with %s at every kind of operation', async kind => {
     for (const target of targets) {
-      const { failure } = await run([fault(kind, target)])
+      const { failure } = await run([fault(kind, target, { ms: 12_000, percent: 5 })])
       expect(failure, target).toBeUndefined()
     }
   })
@@ -170,5 +186,70 @@ describe('simulate', () => {
       done: Promise.resolve({ status: 'completed' }),
     }))
     expect(failure).toMatchObject({ kind: 'invariant', invariant: 'completion' })
+  })
+})
+
+describe('several daemons', () => {
+  const three = { instances: 3, comebackMsMax: 5 }
+  const starts = (lines: readonly string[]) =>
+    lines
+      .map(line => JSON.parse(line) as { daemon?: unknown; number?: number })
+      .filter(({ daemon }) => daemon === 'starts')
+      .map(({ number }) => number)
+
+  it('all begin, share the work, and end', async () => {
+    const { failure, lines, stats } = await run([], startFlowEngine, three)
+    expect(failure).toBeUndefined()
+    expect(starts(lines).sort()).toEqual([1, 2, 3])
+    expect(stats.iterations).toBe(10)
+  })
+
+  it('die and come back one by one', async () => {
+    const { failure, lines, stats } = await run([fault('crash-applied', 'commit in 1')], startFlowEngine, three)
+    expect(failure).toBeUndefined()
+    expect(stats.crashes).toBe(1)
+    expect(starts(lines)).toHaveLength(4)
+  })
+
+  it.each(['commit in 1', 'commit count 2', 'claim in 2', 'complete in 1', 'renew - 1'])(
+    'one sleeps beyond its lease at %s, another takes over, and only one of them counts',
+    async target => {
+      for (const ms of [11_000, 30_000]) {
+        const { failure, lines, stats } = await run([fault('pause', target, { ms })], startFlowEngine, three)
+        expect(failure).toBeUndefined()
+        if (stats.faults.pause === 1) expect(lines.some(line => line.includes('wakes up'))).toBe(true)
+      }
+    },
+  )
+
+  it('tells the one that slept that it was replaced', async () => {
+    const { stats } = await run([fault('pause', 'commit in 1', { ms: 30_000 })], startFlowEngine, three)
+    expect([...stats.reached]).toContain('a replica was told that another holder took over')
+  })
+
+  it('lets only a core of them go on when faults are over', async () => {
+    const lost = new Set<number>()
+    for (let i = 1; i < 8; i++) {
+      const settings = { ...three, faultsUntilMs: 1 }
+      const expected = await expectedEffects(graph, {})
+      const plan = { ...planOf(workflow), seed: `0x${i}` }
+      const result = await simulate({
+        plan: { ...plan, settings: { ...plan.settings, ...settings } },
+        graph,
+        expected,
+        startEngine: startFlowEngine,
+        trace: 'all',
+      })
+      expect(result.failure).toBeUndefined()
+      const healed = result.lines.map(line => JSON.parse(line) as { lost?: number[] }).find(line => line.lost)
+      lost.add(healed?.lost?.length ?? -1)
+    }
+    expect([...lost].sort()).toEqual([0, 1, 2])
+  })
+
+  it('never begin a run that is complete', async () => {
+    const { failure, lines } = await run([], startFlowEngine, { instances: 2, comebackMsMax: 100_000 })
+    expect(failure).toBeUndefined()
+    expect(lines.filter(line => line.includes('"new\\nrun-'))).toHaveLength(1)
   })
 })

@@ -1,0 +1,237 @@
+/**
+ * The daemons of a world: one or several on the same Redis, each with a machine, dying and coming back on its own. At the
+ * end of a plan's faults only a drawn core of them goes on; the others stay dead for ever.
+ *
+ * A1 a daemon has at most one life at a time. A2 nobody starts a daemon for a run that is complete.
+ */
+import type { RunEnd } from '../engine/flow-engine.ts'
+import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import type { JsonObject } from '../engine/json.ts'
+import type { HolderIdentity } from '../engine/ports.ts'
+import type { EngineEvent } from '../engine/trace/events.ts'
+import type { SimTime } from './clock.ts'
+import type { FaultBook, FaultKind, OperationName } from './faults.ts'
+import { Instance, type StartEngine } from './instance.ts'
+import { LocalTime } from './local-time.ts'
+import type { MemoryFiles } from './outside.ts'
+import type { PlanSettings } from './plan.ts'
+import type { Draws } from './random.ts'
+import type { SimServer } from './server.ts'
+import type { Wire } from './wire.ts'
+
+export type DaemonsHost = {
+  time: SimTime
+  draws: Draws
+  server: SimServer
+  book: FaultBook
+  settings: PlanSettings
+  graph: FlowGraph
+  files: MemoryFiles
+  startEngine: StartEngine
+  /** The run is complete, as the server says. */
+  isCompleted(): boolean
+  fault(kind: FaultKind, at: OperationName): void
+  /** For the trace. */
+  tell(line: JsonObject): void
+  /** A daemon begins a life. */
+  begins(daemon: number): void
+  event(event: EngineEvent, daemon: number): void
+  /** An engine ended with an error that is nobody's but its own. */
+  failed(error: unknown): void
+}
+
+type Daemon = {
+  number: number
+  lives: number
+  boot: string
+  instance: Instance | undefined
+  local: LocalTime | undefined
+  /** When it wakes up, in milliseconds since the beginning. */
+  wakesMs: number
+  state: 'up' | 'down' | 'done' | 'dead for ever'
+}
+
+export class Daemons {
+  readonly #host: DaemonsHost
+  readonly #all: Daemon[]
+  readonly #lives = new Map<string, Instance>()
+  #healed = false
+  crashes = 0
+
+  constructor(host: DaemonsHost) {
+    this.#host = host
+    const { settings, draws } = host
+    this.#all = Array.from({ length: settings.instances }, (_, i) => {
+      const number = i + 1
+      const isApart = number > 1 && draws.chance(`daemon ${number} apart`, settings.elsewhere)
+      const boot = `machine-${isApart ? number : 1}`
+      return { number, lives: 0, boot, instance: undefined, local: undefined, wakesMs: 0, state: 'down' }
+    })
+  }
+
+  /** The first one begins at once, the others soon. */
+  start(): void {
+    for (const daemon of this.#all) {
+      if (daemon.number === 1) this.#begin(daemon)
+      else this.#comeback(daemon)
+    }
+  }
+
+  /** Nobody runs, and nobody is going to. */
+  get atRest(): boolean {
+    return this.#all.every(({ state }) => state === 'done' || state === 'dead for ever')
+  }
+
+  get areAllDead(): boolean {
+    return this.#all.every(({ instance }) => instance?.isAlive !== true)
+  }
+
+  /** Until when somebody sleeps on purpose, or is paused, in milliseconds since the beginning. */
+  sleepsUntil(): number {
+    return Math.max(0, ...this.#all.map(({ instance, wakesMs }) => Math.max(instance?.sleepsUntil() ?? 0, wakesMs)))
+  }
+
+  /** Faults are over: a core of the daemons is well from now on, and the others never come back. */
+  heal(): void {
+    if (this.#healed) return
+    this.#healed = true
+    const { draws, tell, time } = this.#host
+    const [first, ...others] = draws.shuffled('core', this.#all) as [Daemon, ...Daemon[]]
+    const lost = others.filter(({ number, state }) => draws.chance(`daemon ${number} lost`, 0.5) && state !== 'done')
+    for (const daemon of lost) {
+      daemon.instance?.die()
+      daemon.state = 'dead for ever'
+      daemon.wakesMs = 0
+    }
+    for (const daemon of [first, ...others]) this.#wake(daemon)
+    if (this.#all.length > 1) tell({ ms: time.ms, healed: true, lost: lost.map(({ number }) => number) })
+  }
+
+  /** Redis forgot that the run is complete after everybody had gone home: somebody starts it again. */
+  startAgain(): void {
+    const daemon = this.#all.find(({ state }) => state === 'done') ?? (this.#all[0] as Daemon)
+    this.#comeback(daemon)
+  }
+
+  end(): void {
+    for (const { instance } of this.#all) instance?.die()
+  }
+
+  // --- one life
+
+  #begin(daemon: Daemon): void {
+    if (daemon.state === 'dead for ever') return
+    if (this.#host.isCompleted()) {
+      daemon.state = 'done'
+      return
+    }
+    const { settings, draws, time, tell, graph, files, startEngine } = this.#host
+    const { number } = daemon
+    daemon.lives += 1
+    daemon.state = 'up'
+    if (daemon.lives > 1 && draws.chance(`daemon ${number} elsewhere`, settings.elsewhere)) {
+      daemon.boot = `machine-${number}.${daemon.lives}`
+    }
+    const { boot, lives } = daemon
+    this.#host.begins(number)
+    tell({ ms: time.ms, daemon: 'starts', number, life: lives, boot })
+    const local = new LocalTime(time)
+    daemon.local = local
+    const instance = new Instance({
+      name: `${number}.${lives}`,
+      pid: 1000 * number + lives,
+      boot,
+      graph,
+      wire: this.#wire(daemon, local, () => instance),
+      files,
+      startEngine,
+      isGone: identity => identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false,
+      onEvent: event => this.#host.event(event, number),
+      onEnd: end => this.#ended(daemon, end),
+    })
+    daemon.instance = instance
+    this.#lives.set(lifeOf(instance.identity), instance)
+    instance.start()
+  }
+
+  #wire(daemon: Daemon, local: LocalTime, instance: () => Instance): Wire {
+    const { time, draws, server, book, settings, fault } = this.#host
+    const { latencyMsMax, comebackMsMax } = settings
+    return {
+      time,
+      local,
+      draws,
+      server,
+      book,
+      latencyMsMax,
+      comebackMsMax,
+      fault,
+      crash: () => {
+        this.crashes += 1
+        if (!instance().isAlive) return
+        instance().die()
+        this.#comeback(daemon)
+      },
+      strike: request => this.#strike(daemon, local, request),
+      admits: request => request.op !== 'start-run' || this.#mayStart(daemon, instance()),
+    }
+  }
+
+  /** What a plan has in store for a daemon as it sends an operation. */
+  #strike(daemon: Daemon, local: LocalTime, request: OperationName): void {
+    const { book, fault, time } = this.#host
+    const hits = (kind: FaultKind): JsonObject | undefined => {
+      const args = book.take(kind, request)
+      if (args !== undefined) fault(kind, request)
+      return args
+    }
+    const { instance } = daemon
+    if (hits('stop') !== undefined) time.after(1, () => instance?.isAlive && instance.stop())
+    const jump = hits('clock-jump')
+    if (jump !== undefined) local.jump(Number(jump.ms))
+    const drift = hits('clock-drift')
+    if (drift !== undefined) local.drift(Number(drift.percent) / 100)
+    const pause = hits('pause')
+    if (pause === undefined || this.#healed) return
+    local.pause()
+    daemon.wakesMs = time.ms + Number(pause.ms)
+    time.after(Number(pause.ms), () => daemon.local === local && this.#wake(daemon))
+  }
+
+  #wake(daemon: Daemon): void {
+    const { local, number } = daemon
+    if (local?.isPaused !== true) return
+    local.wake()
+    daemon.wakesMs = 0
+    this.#host.tell({ ms: this.#host.time.ms, daemon: 'wakes up', number })
+  }
+
+  /** The run may have been completed by another while this one was on its way to resume it. */
+  #mayStart(daemon: Daemon, instance: Instance): boolean {
+    if (!this.#host.isCompleted()) return true
+    if (instance.isAlive) {
+      instance.die()
+      daemon.state = 'done'
+    }
+    return false
+  }
+
+  #comeback(daemon: Daemon): void {
+    const { time, draws, settings } = this.#host
+    daemon.state = 'down'
+    daemon.wakesMs = 0
+    time.after(draws.whole(`daemon ${daemon.number} comeback`, 1, settings.comebackMsMax), () => this.#begin(daemon))
+  }
+
+  #ended(daemon: Daemon, { status, error }: RunEnd): void {
+    const { tell, time, failed } = this.#host
+    tell({ ms: time.ms, daemon: status, number: daemon.number, code: error?.code ?? null })
+    if (status === 'completed') daemon.state = 'done'
+    else if (status === 'failed' && !error?.code.startsWith('REDIS_')) failed(error)
+    else this.#comeback(daemon)
+  }
+}
+
+function lifeOf({ boot, pid, start }: HolderIdentity): string {
+  return `${boot} ${pid} ${start}`
+}

@@ -1,0 +1,98 @@
+/**
+ * Time as one daemon has it. Its timers can be paused with it: the world goes on, and when it wakes up, everything it
+ * waited for is as far away as before, and its clocks stand where they stood. Its wall clock may be set wrong, or run
+ * too fast.
+ *
+ * L1 nothing of a paused or dead daemon fires. L2 `monotonicMs` never goes back, whatever happens to the wall clock.
+ */
+import { type Cancel, epochMs, type SimTime } from './clock.ts'
+
+type Timer = { run: () => void; untilMs: number; restMs: number; stop: Cancel }
+
+export class LocalTime {
+  readonly #world: SimTime
+  readonly #timers = new Set<Timer>()
+  #state: 'runs' | 'paused' | 'over' = 'runs'
+  #pausedMs = 0
+  #sleptMs = 0
+  #wall: { offsetMs: number; rate: number; sinceMs: number }
+
+  constructor(world: SimTime) {
+    this.#world = world
+    this.#wall = { offsetMs: 0, rate: 0, sinceMs: world.ms }
+  }
+
+  get isPaused(): boolean {
+    return this.#state === 'paused'
+  }
+
+  /** Milliseconds since the simulation began, without those it was paused. */
+  monotonicMs(): number {
+    return (this.isPaused ? this.#pausedMs : this.#world.ms) - this.#sleptMs
+  }
+
+  /** Epoch milliseconds. */
+  wall(): number {
+    const { offsetMs, rate, sinceMs } = this.#wall
+    const ms = this.monotonicMs()
+    return epochMs + ms + offsetMs + Math.trunc((ms - sinceMs) * rate)
+  }
+
+  /** Sets the wall clock wrong by so many milliseconds more. */
+  jump(ms: number): void {
+    this.#setWall(ms, this.#wall.rate)
+  }
+
+  /** From now on the wall clock gains this part of the time that passes: 0.01 are 10 ms a second. */
+  drift(rate: number): void {
+    this.#setWall(0, rate)
+  }
+
+  after(ms: number, run: () => void): Cancel {
+    if (this.#state === 'over') return () => undefined
+    const timer: Timer = { run, untilMs: 0, restMs: Math.max(1, Math.ceil(ms)), stop: () => undefined }
+    this.#timers.add(timer)
+    if (this.#state === 'runs') this.#arm(timer)
+    return () => {
+      timer.stop()
+      this.#timers.delete(timer)
+    }
+  }
+
+  pause(): void {
+    if (this.#state !== 'runs') return
+    this.#pausedMs = this.#world.ms
+    this.#state = 'paused'
+    for (const timer of this.#timers) {
+      timer.stop()
+      timer.restMs = Math.max(1, timer.untilMs - this.#world.ms)
+    }
+  }
+
+  wake(): void {
+    if (this.#state !== 'paused') return
+    this.#sleptMs += this.#world.ms - this.#pausedMs
+    this.#state = 'runs'
+    for (const timer of this.#timers) this.#arm(timer)
+  }
+
+  /** The daemon died. */
+  end(): void {
+    this.#state = 'over'
+    for (const timer of this.#timers) timer.stop()
+    this.#timers.clear()
+  }
+
+  #arm(timer: Timer): void {
+    timer.untilMs = this.#world.ms + timer.restMs
+    timer.stop = this.#world.after(timer.restMs, () => {
+      this.#timers.delete(timer)
+      timer.run()
+    })
+  }
+
+  #setWall(moreMs: number, rate: number): void {
+    const offsetMs = this.wall() - epochMs - this.monotonicMs() + moreMs
+    this.#wall = { offsetMs, rate, sinceMs: this.monotonicMs() }
+  }
+}
