@@ -3,6 +3,7 @@
  * 0 held, 1 invariant, 2 bad usage, 3 liveness, 4 nondeterminism or escape, 5 crash of the engine, 6 inconclusive.
  * daemon/commands/sim.ts is the one that calls it, by a dynamic import.
  */
+import { availableParallelism } from 'node:os'
 import { Command, CommanderError } from 'commander'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { keepFailure, readTargets, type Targets, usage } from './cli-targets.ts'
@@ -11,6 +12,11 @@ import { allFaultKinds, type FaultKind, faultKinds, isFaultKind } from './faults
 import { generatePlan } from './generate.ts'
 import { runMutants } from './mutants.ts'
 import { describeFailure, describePlan, exitCodes } from './report.ts'
+import { loadSubject, type Subject } from './subject.ts'
+import { progressInWords, summarise, summaryInWords } from './summary.ts'
+import { type RegistryModule, Workers } from './workers.ts'
+
+export { replayCommand } from './replay-cli.ts'
 
 export type SimOptions = {
   seeds: string
@@ -19,6 +25,7 @@ export type SimOptions = {
   out: string
   plan?: string
   timeBudget?: string
+  workers: string
   files?: string
   nodes?: string
   mutants?: boolean
@@ -34,6 +41,8 @@ export type SimHost = {
     progress(line: string): void
   }
   openRegistry(options: { nodes?: string }): Promise<NodeRegistry>
+  /** The module that exports `openRegistry`, for threads; without it custom nodes are simulated in this one. */
+  registryModule?: string
 }
 
 /** Taken before a simulation replaces the globals. */
@@ -63,6 +72,7 @@ function declare(): Command {
     .option('--faults <list>', 'none, all, or kinds separated by commas', 'all')
     .option('--plan <file>', 'repeat a stored plan')
     .option('--time-budget <duration>', 'stop after so long, e.g. 60s')
+    .option('--workers <n>', 'how many threads simulate; 0: this one does', String(availableParallelism()))
     .option('--out <dir>', 'where failures are kept', '.theoneeye/failures')
     .option('--files <dir>', 'the folder of the files that workflows read (default: beside each workflow)')
     .option('--nodes <dir>', 'custom nodes: a folder of JavaScript or TypeScript files that export node classes')
@@ -85,14 +95,25 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   const given = options.plan === undefined ? paths : [options.plan, ...paths]
   const registry = await host.openRegistry(options)
   const targets = await readTargets(given.length > 0 ? given : ['scenarios'], { ...options, registry })
-  const done = await runAll(targets, settings, io)
+  const nodes: Nodes = { registry, ...(options.nodes === undefined ? {} : { nodes: options.nodes }) }
+  if (host.registryModule !== undefined) nodes.module = { url: host.registryModule, options }
+  const done = await runAll(targets, { settings, nodes, io })
   return await tell(done, { out: options.out, tookMs: Math.round(wallMs() - startedMs) }, io)
 }
 
 /** Lines for whoever reads them: people, or with `--json` programs. */
 export type Io = { isJson: boolean; out(line: string): void; progress(line: string): void }
 
-type Settings = { seeds: number; firstSeed: number; faults: readonly FaultKind[]; budgetMs: number | undefined }
+type Settings = {
+  seeds: number
+  firstSeed: number
+  faults: readonly FaultKind[]
+  budgetMs: number | undefined
+  workers: number
+}
+
+/** The nodes there are, and how a thread gets at them. */
+type Nodes = { registry: NodeRegistry; nodes?: string; module?: RegistryModule }
 
 function readOptions(options: SimOptions): Settings {
   const whole = (name: string, value: string): number => {
@@ -108,6 +129,7 @@ function readOptions(options: SimOptions): Settings {
     seeds: whole('seeds', options.seeds),
     firstSeed: whole('seed', options.seed),
     faults: readFaults(options.faults),
+    workers: whole('workers', options.workers),
     budgetMs: seconds === null ? undefined : Number(seconds[1]) * unit,
   }
 }
@@ -123,21 +145,52 @@ function readFaults(text: string): readonly FaultKind[] {
 
 // --- doing it
 
-async function runAll(targets: Targets, settings: Settings, io: Io): Promise<Exploration[]> {
-  const untilMs = settings.budgetMs === undefined ? undefined : wallMs() + settings.budgetMs
+type RunHow = { settings: Settings; nodes: Nodes; io: Io }
+
+async function runAll(targets: Targets, { settings, nodes, io }: RunHow): Promise<Exploration[]> {
   const [first] = targets.subjects
   if (!io.isJson) {
     for (const { plan } of targets.plans) io.out(describePlan(plan))
     if (first !== undefined) io.out(describePlan(generatePlan(first, seedName(settings.firstSeed), settings.faults)))
   }
   const replayed = targets.plans.length === 0 ? [] : [await replayPlans(targets.plans)]
-  if (first === undefined) return replayed
-  const explored = await explore(targets.subjects, {
-    ...settings,
-    ...(untilMs === undefined ? {} : { goesOn: () => wallMs() < untilMs }),
-    onRun: ({ run, of, failures }) => io.progress(`${run} of ${of} runs, ${failures} failures`),
+  return first === undefined ? replayed : [...replayed, await exploreAll(targets.subjects, { settings, nodes, io })]
+}
+
+/** Until the seeds, or the time, are used up, or somebody presses Ctrl-C: then what was found so far is told. */
+async function exploreAll(subjects: readonly Subject[], { settings, nodes, io }: RunHow): Promise<Exploration> {
+  const startedMs = wallMs()
+  const { budgetMs = Number.POSITIVE_INFINITY } = settings
+  let isInterrupted = false
+  const interrupt = (): void => {
+    isInterrupted = true
+  }
+  process.once('SIGINT', interrupt)
+  const crew = startCrew(subjects, settings, nodes)
+  try {
+    const explored = await explore(subjects, {
+      ...settings,
+      load: source => loadSubject(source, nodes.registry),
+      ...(crew === undefined ? {} : { crew }),
+      goesOn: () => !isInterrupted && wallMs() - startedMs < budgetMs,
+      shrinks: () => !isInterrupted,
+      onRun: progress => io.progress(progressInWords(progress, wallMs() - startedMs)),
+    })
+    return settings.budgetMs === undefined ? explored : { ...explored, traceHash: null }
+  } finally {
+    process.off('SIGINT', interrupt)
+    await crew?.close()
+  }
+}
+
+/** Undefined: this thread does it all. */
+function startCrew(subjects: readonly Subject[], settings: Settings, { nodes, module }: Nodes): Workers | undefined {
+  const workers = Math.min(settings.workers, settings.seeds * subjects.length)
+  if (workers === 0 || (nodes !== undefined && module === undefined)) return undefined
+  return new Workers(subjects, {
+    workers,
+    ...(nodes === undefined || module === undefined ? {} : { registry: module }),
   })
-  return [...replayed, untilMs === undefined ? explored : { ...explored, traceHash: null }]
 }
 
 async function tell(done: readonly Exploration[], how: { out: string; tookMs: number }, io: Io): Promise<number> {
@@ -145,7 +198,7 @@ async function tell(done: readonly Exploration[], how: { out: string; tookMs: nu
   const found = done.flatMap(each => each.found)
   for (const each of found) await tellFailure(each, how.out, io)
   const summary = summarise(done, how.tookMs)
-  for (const line of io.isJson ? [JSON.stringify(summary)] : inWords(summary)) io.out(line)
+  for (const line of io.isJson ? [JSON.stringify(summary)] : summaryInWords(summary)) io.out(line)
   const worst = found.find(each => each.failure.kind !== 'inconclusive') ?? found[0]
   return worst === undefined ? 0 : exitCodes[worst.failure.kind]
 }
@@ -160,39 +213,4 @@ async function tellFailure(found: Found, out: string, io: Io): Promise<void> {
   const { invariant, expected, seen, at } = failure
   const where = { plan: `${folder}/plan.json`, artifacts: folder, events: plan.events.length }
   io.out(JSON.stringify({ type: 'failure', seed: plan.seed, invariant, expected, seen, at, ...where }))
-}
-
-function inWords(summary: ReturnType<typeof summarise>): string[] {
-  const { runs, failures, inconclusive, commits, crashes, never_reached: never } = summary
-  const faults = Object.values(summary.faults_applied).reduce((sum, n) => sum + n, 0)
-  const did = `${commits} commits, ${faults} faults applied, ${crashes} crashes`
-  const time = `${Math.round(summary.simulated_ms / 1000)} s simulated in ${(summary.wall_ms / 1000).toFixed(1)} s`
-  return [
-    ...(never.length === 0 ? [] : [`never reached: ${never.join('; ')}`]),
-    `${runs} runs, ${failures} failures, ${inconclusive} inconclusive; ${did}; ${time}`,
-    `trace hash ${summary.trace_hash ?? 'none: the time budget decided how far it got'}`,
-  ]
-}
-
-function summarise(done: readonly Exploration[], tookMs: number) {
-  const sum = (of: (each: Exploration) => number): number => done.reduce((total, each) => total + of(each), 0)
-  const faults: Record<string, number> = {}
-  for (const each of done) {
-    for (const [kind, n] of Object.entries(each.faults)) faults[kind] = (faults[kind] ?? 0) + n
-  }
-  const last = done.at(-1)
-  return {
-    type: 'summary',
-    runs: sum(each => each.runs),
-    failures: sum(each => each.found.length) - sum(each => each.inconclusive),
-    inconclusive: sum(each => each.inconclusive),
-    simulated_ms: sum(each => each.totals.simulatedMs),
-    iterations: sum(each => each.totals.iterations),
-    commits: sum(each => each.totals.commits),
-    faults_applied: faults,
-    crashes: sum(each => each.totals.crashes),
-    wall_ms: tookMs,
-    trace_hash: last?.traceHash ?? null,
-    never_reached: last?.neverReached ?? [],
-  }
 }

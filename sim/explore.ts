@@ -1,25 +1,19 @@
 /**
- * Many lives of workflows: one plan per seed, each simulated, some twice to see that nothing but the plan decides. What
- * fails is shrunk to the few events that still make the same invariant fail.
+ * Many lives of workflows: one plan per seed, each simulated, some twice to see that nothing but the plan decides. How
+ * many are under way at a time changes nothing: everything is told in the order of seeds.
  */
 import { createHash } from 'node:crypto'
 import { canonicalJson, type JsonObject } from '../engine/json.ts'
+import { type Crew, crewHere } from './crew.ts'
 import type { FaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { type StartEngine, startFlowEngine } from './instance.ts'
 import type { Plan } from './plan.ts'
-import { ddmin } from './shrink.ts'
-import type { Subject } from './subject.ts'
-import { type Failure, type RunResult, type Stats, simulate } from './world.ts'
+import { type Found, type Outcome, runPlan } from './seed-run.ts'
+import type { Source, Subject } from './subject.ts'
+import type { Failure, Stats } from './world.ts'
 
-export type Found = {
-  failure: Failure
-  /** As shrunk, and as it was first. */
-  plan: Plan
-  original: Plan
-  /** Of the shrunk plan. */
-  lines: string[]
-}
+export type { Found }
 
 export type Exploration = {
   runs: number
@@ -28,8 +22,17 @@ export type Exploration = {
   totals: Omit<Stats, 'reached' | 'faults' | 'steps'>
   faults: Partial<Record<FaultKind, number>>
   neverReached: string[]
-  /** SHA-256 of the hashes of all runs, in order; null when time decided how many there were. */
+  /** SHA-256 of the hashes of all runs, in the order of seeds; null when it was cut short. */
   traceHash: string | null
+}
+
+export type Progress = {
+  run: number
+  of: number
+  failures: number
+  simulatedMs: number
+  /** How many distinct situations came up. */
+  situations: number
 }
 
 export type ExploreOptions = {
@@ -38,16 +41,21 @@ export type ExploreOptions = {
   firstSeed: number
   faults: readonly FaultKind[]
   startEngine?: StartEngine
+  /** How a workflow is loaded that was made smaller; with built-in nodes only, unless told otherwise. */
+  load?: (source: Source) => Promise<Subject>
+  /** Who carries the runs out; this thread unless told otherwise. */
+  crew?: Crew
   /** Asked before each run: false ends the exploration. */
   goesOn?: () => boolean
-  onRun?: (done: { run: number; of: number; failures: number }) => void
+  /** Asked before what failed is made smaller. */
+  shrinks?: () => boolean
+  onRun?: (progress: Progress) => void
   /** Stops at the first failure. */
   stopAtFailure?: boolean
 }
 
 /** Every so many seeds a plan runs twice. */
 const twiceEvery = 50
-const shrinkRunsMax = 150
 /** So many failures are shrunk; after that their plans stay as they are. */
 const shrunkMax = 5
 
@@ -68,18 +76,25 @@ export function seedName(seed: number): string {
 /** Simulates every subject with every seed. */
 export async function explore(subjects: readonly Subject[], options: ExploreOptions): Promise<Exploration> {
   const tally = new Tally()
-  const of = subjects.length * options.seeds
-  for (const subject of subjects) {
-    for (let i = 0; i < options.seeds; i++) {
-      if (options.goesOn?.() === false || (options.stopAtFailure === true && tally.found.length > 0)) {
-        return tally.result('cut short')
-      }
-      const plan = generatePlan(subject, seedName(options.firstSeed + i), options.faults)
-      await tally.run(subject, plan, { again: i % twiceEvery === 0 ? 'twice' : 'once', ...options })
-      options.onRun?.({ run: tally.runs, of, failures: tally.found.length })
+  const { seeds, firstSeed, faults, crew = crewHere(subjects, options) } = options
+  const of = subjects.length * seeds
+  const isCut = (): boolean =>
+    options.goesOn?.() === false || (options.stopAtFailure === true && tally.failed.length > 0)
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < of && !isCut()) {
+      const at = next++
+      const [subject, i] = [Math.floor(at / seeds), at % seeds]
+      const seed = seedName(firstSeed + i)
+      const again = i % twiceEvery === 0 ? 'twice' : 'once'
+      tally.add({ at, subject, seed }, await crew.run(subject, { seed, faults, again }))
+      options.onRun?.(tally.progress(of))
     }
   }
-  return tally.result('whole')
+  await Promise.all(Array.from({ length: crew.size }, lane))
+  const planOf = ({ subject, seed }: Done) => generatePlan(subjects[subject] as Subject, seed, faults)
+  const found = await explainAll(tally, { crew, planOf, ...(options.shrinks && { shrinks: options.shrinks }) })
+  return { ...tally.result(found), traceHash: tally.runs === of ? tally.hash() : null }
 }
 
 /** Simulates stored plans. */
@@ -88,94 +103,87 @@ export async function replayPlans(
   startEngine: StartEngine = startFlowEngine,
 ): Promise<Exploration> {
   const tally = new Tally()
-  for (const { subject, plan } of stored)
-    await tally.run(subject, plan, { again: 'twice', startEngine, shrinks: false })
+  for (const [at, { subject, plan }] of stored.entries()) {
+    tally.add({ at, subject: at, seed: plan.seed }, await runPlan(subject, plan, { again: 'twice', startEngine }))
+  }
+  const crew = crewHere(
+    stored.map(({ subject }) => subject),
+    { startEngine },
+  )
+  const planOf = ({ at }: Done) => stored[at]?.plan as Plan
+  const found = await explainAll(tally, { crew, planOf, shrinks: () => false })
   // stored plans are there for what they hold, not for what they come upon
-  return { ...tally.result('whole'), neverReached: [] }
+  return { ...tally.result(found), neverReached: [], traceHash: tally.hash() }
+}
+
+type Done = { at: number; subject: number; seed: string }
+type Failing = Done & { failure: Failure }
+
+/** The plans and traces of what failed, in the order of seeds. */
+async function explainAll(
+  { failed }: Tally,
+  how: { crew: Crew; planOf: (done: Done) => Plan; shrinks?: () => boolean },
+): Promise<Found[]> {
+  const found: Found[] = []
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < failed.length) {
+      const i = next++
+      const { failure, ...done } = failed[i] as Failing
+      const shrinks = i < shrunkMax && how.shrinks?.() !== false ? 'shrinks' : 'as it is'
+      found[i] = await how.crew.explain(done.subject, { plan: how.planOf(done), failure, shrinks })
+    }
+  }
+  failed.sort((a, b) => a.at - b.at)
+  await Promise.all(Array.from({ length: how.crew.size }, lane))
+  return found
 }
 
 const totalled = ['simulatedMs', 'iterations', 'commits', 'crashes'] as const
 
+/** What was done, in whatever order it was. */
 class Tally {
   runs = 0
-  readonly found: Found[] = []
-  #inconclusive = 0
+  readonly failed: Failing[] = []
   readonly #totals = { simulatedMs: 0, iterations: 0, commits: 0, crashes: 0 }
   readonly #faults: Partial<Record<FaultKind, number>> = {}
   readonly #reached = new Set<string>()
-  readonly #hash = createHash('sha256')
+  readonly #hashes: string[] = []
 
-  async run(
-    subject: Subject,
-    plan: Plan,
-    how: { again: 'once' | 'twice'; startEngine?: StartEngine; shrinks?: boolean },
-  ): Promise<void> {
-    const startEngine = how.startEngine ?? startFlowEngine
-    const run: Run = (trace, events = plan.events) =>
-      simulate({
-        plan: { ...plan, events: [...events] },
-        graph: subject.graph,
-        expected: subject.expected,
-        startEngine,
-        trace,
-      })
-    const result = await run('recent')
-    this.#add(result)
-    const failure = result.failure ?? (how.again === 'twice' ? await differs(result, run) : undefined)
-    if (failure === undefined) return
-    if (failure.kind === 'inconclusive') this.#inconclusive += 1
-    const shrinks = how.shrinks !== false && this.found.length < shrunkMax && failure.kind !== 'nondeterminism'
-    const events = shrinks ? await shrink(plan, failure, run) : plan.events
-    const { lines, failure: last } = await run('all', events)
-    this.found.push({ failure: last ?? failure, plan: { ...plan, events: [...events] }, original: plan, lines })
-  }
-
-  #add({ stats, hash }: RunResult): void {
+  add(done: Done, { failure, stats, hash }: Outcome): void {
     this.runs += 1
-    this.#hash.update(hash)
+    this.#hashes[done.at] = hash
     for (const key of totalled) this.#totals[key] += stats[key]
     for (const [kind, n] of Object.entries(stats.faults)) {
       this.#faults[kind as FaultKind] = (this.#faults[kind as FaultKind] ?? 0) + n
     }
     for (const situation of stats.reached) this.#reached.add(situation)
+    if (failure !== undefined) this.failed.push({ ...done, failure })
   }
 
-  result(extent: 'whole' | 'cut short'): Exploration {
+  progress(of: number): Progress {
+    const { simulatedMs } = this.#totals
+    return { run: this.runs, of, failures: this.failed.length, simulatedMs, situations: this.#reached.size }
+  }
+
+  /** SHA-256 of the hashes in the order of seeds, not in the order in which runs ended. */
+  hash(): string {
+    const hash = createHash('sha256')
+    for (const each of this.#hashes) hash.update(each)
+    return hash.digest('hex')
+  }
+
+  result(found: Found[]): Omit<Exploration, 'traceHash'> {
+    const kinds = Object.entries(this.#faults).sort(([a], [b]) => (a < b ? -1 : 1))
     return {
       runs: this.runs,
-      found: this.found,
-      inconclusive: this.#inconclusive,
+      found,
+      inconclusive: this.failed.filter(({ failure }) => failure.kind === 'inconclusive').length,
       totals: this.#totals,
-      faults: this.#faults,
+      faults: Object.fromEntries(kinds),
       neverReached: situations.filter(situation => !this.#reached.has(situation)),
-      traceHash: extent === 'whole' ? this.#hash.digest('hex') : null,
     }
   }
-}
-
-type Run = (trace: 'recent' | 'all', events?: readonly Plan['events'][number][]) => Promise<RunResult>
-
-/** Runs the same plan again: the same hash, or the first line that differs. */
-async function differs(before: RunResult, run: Run): Promise<Failure | undefined> {
-  if ((await run('recent')).hash === before.hash) return undefined
-  const [a, b] = [await run('all'), await run('all')]
-  const at = a.lines.findIndex((line, i) => line !== b.lines[i])
-  const { ms = 0 } = JSON.parse(a.lines[at] ?? '{}') as { ms?: number }
-  return {
-    kind: 'nondeterminism',
-    invariant: 'determinism',
-    expected: a.lines[at] ?? 'the same trace again',
-    seen: b.lines[at] ?? 'a shorter or longer one',
-    at: ms,
-  }
-}
-
-async function shrink(plan: Plan, failure: Failure, run: Run): Promise<readonly Plan['events'][number][]> {
-  const fails = async (events: readonly Plan['events'][number][]): Promise<boolean> => {
-    const again = (await run('recent', events)).failure
-    return again?.kind === failure.kind && again.invariant === failure.invariant
-  }
-  return (await fails([])) ? [] : await ddmin(plan.events, fails, shrinkRunsMax)
 }
 
 /** What a plan is known by in files and lines. */

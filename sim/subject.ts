@@ -6,19 +6,16 @@ import type { JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { type Expected, expectedEffects } from './expected.ts'
 
-export type Subject = {
-  name: string
-  workflow: JsonObject
-  files: Record<string, string>
+/** What a subject is made of: data, so that a worker can be handed it. */
+export type Source = { name: string; workflow: JsonObject; files: Record<string, string> }
+
+export type Subject = Source & {
   graph: FlowGraph
   expected: Expected | undefined
 }
 
 /** Rejects with `WORKFLOW_INVALID`, or `NOT_SUPPORTED` for workflows that run once per request. */
-export async function loadSubject(
-  source: { name: string; workflow: JsonObject; files: Record<string, string> },
-  registry: NodeRegistry,
-): Promise<Subject> {
+export async function loadSubject(source: Source, registry: NodeRegistry): Promise<Subject> {
   const graph = requireWorkflow(source.workflow, { registry, name: source.name })
   if (graph.workflow.type !== 'production') {
     const what = `Cannot simulate workflow "${source.name}": it is of type "${graph.workflow.type}"`

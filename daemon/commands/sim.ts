@@ -9,7 +9,12 @@ import { type AddCommand, withJson } from './command.ts'
 
 /** What `sim/cli.ts` exports. */
 type Simulator = { simCommand(words: readonly string[], host: SimHost): Promise<number> }
-type SimHost = { out: Output; openRegistry(options: { nodes?: string }): Promise<NodeRegistry> }
+type SimHost = {
+  out: Output
+  openRegistry(options: { nodes?: string }): Promise<NodeRegistry>
+  /** Exports `openRegistry` too, for the threads of the simulator. */
+  registryModule: string
+}
 
 export const addSim: AddCommand = (program, register) => {
   const command = program
@@ -19,8 +24,14 @@ export const addSim: AddCommand = (program, register) => {
     .helpOption(false)
     .allowUnknownOption()
   register(withJson(command), async (out, [words]) => {
-    const simulator: Simulator = await import(new URL('../../sim/cli.js', import.meta.url).href)
+    const simulator = await loadSimulator<Simulator>()
+    const registryModule = new URL('../session.js', import.meta.url).href
     const format = out.format === 'json' ? ['--json'] : []
-    return simulator.simCommand([...words, ...format], { out, openRegistry })
+    return simulator.simCommand([...words, ...format], { out, openRegistry, registryModule })
   })
+}
+
+/** The simulator as the caller knows it; `replay` needs it too. */
+export async function loadSimulator<T>(): Promise<T> {
+  return await import(new URL('../../sim/cli.js', import.meta.url).href)
 }

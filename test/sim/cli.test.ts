@@ -30,7 +30,10 @@ async function sim(...words: string[]): Promise<{ code: number; lines: string[] 
     json: () => undefined,
     progress: () => undefined,
   }
-  return { code: await simCommand(words, { out, openRegistry: async () => defaultRegistry() }), lines }
+  return {
+    code: await simCommand(['--workers', '0', ...words], { out, openRegistry: async () => defaultRegistry() }),
+    lines,
+  }
 }
 
 describe('sim', () => {

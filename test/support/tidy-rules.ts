@@ -35,7 +35,7 @@ export const bans: readonly Ban[] = [
 const packageHomes: readonly [RegExp, RegExp][] = [
   [/^ioredis$/, /^daemon\/redis(-\w+)?\.ts$/],
   [/^ioredis-mock$/, /^engine\/memory-redis\//],
-  [/^piscina$/, /^daemon\/(pools|pool-worker)\.ts$/],
+  [/^piscina$/, /^(daemon\/(pools|pool-worker)|sim\/(workers|worker))\.ts$/],
   [/^(fastify|@fastify\/.*)$/, /^daemon\/(server|routes-.*)\.ts$/],
   [/^commander$/, /^(daemon\/(cli|bin)\.ts|daemon\/commands\/|sim\/cli)/],
   [/^(node:.*|undici|pino|tsx.*|@sinonjs\/.*|fast-check)$/, /^(daemon|sim)\//],

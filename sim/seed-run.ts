@@ -1,0 +1,102 @@
+/**
+ * The work of one seed, wherever it is done: here or in a worker. A plan is simulated, sometimes twice to see that
+ * nothing but the plan decides; and what fails is shrunk to the little that still makes the same invariant fail.
+ */
+
+import type { FaultKind } from './faults.ts'
+import { generatePlan } from './generate.ts'
+import type { StartEngine } from './instance.ts'
+import type { Plan } from './plan.ts'
+import { shrinkPlan } from './shrink.ts'
+import type { Source, Subject } from './subject.ts'
+import { type Failure, type RunResult, type Stats, simulate } from './world.ts'
+
+export type Found = {
+  failure: Failure
+  /** As shrunk, and as it was first. */
+  plan: Plan
+  original: Plan
+  /** Of the shrunk plan. */
+  lines: string[]
+}
+
+/** What is told of a run, without its trace. */
+export type Outcome = { failure: Failure | undefined; stats: Stats; hash: string }
+
+export type SeedJob = { seed: string; faults: readonly FaultKind[]; again: 'once' | 'twice' }
+
+export async function runSeed(subject: Subject, job: SeedJob, startEngine: StartEngine): Promise<Outcome> {
+  return await runPlan(subject, generatePlan(subject, job.seed, job.faults), { again: job.again, startEngine })
+}
+
+export async function runPlan(
+  subject: Subject,
+  plan: Plan,
+  { again, startEngine }: { again: 'once' | 'twice'; startEngine: StartEngine },
+): Promise<Outcome> {
+  const run = (trace: 'recent' | 'all') => simulatePlan(subject, { plan, startEngine, trace })
+  const { failure, stats, hash } = await run('recent')
+  return { failure: failure ?? (again === 'twice' ? await differs(hash, run) : undefined), stats, hash }
+}
+
+function simulatePlan(
+  { graph, expected }: Subject,
+  how: { plan: Plan; startEngine: StartEngine; trace: 'recent' | 'all'; stepsMax?: number },
+): Promise<RunResult> {
+  return simulate({ ...how, graph, expected })
+}
+
+/** Runs the same plan again: the same hash, or the first line that differs. */
+async function differs(
+  hash: string,
+  run: (trace: 'recent' | 'all') => Promise<RunResult>,
+): Promise<Failure | undefined> {
+  if ((await run('recent')).hash === hash) return undefined
+  const [a, b] = [await run('all'), await run('all')]
+  const at = a.lines.findIndex((line, i) => line !== b.lines[i])
+  const { ms = 0 } = JSON.parse(a.lines[at] ?? '{}') as { ms?: number }
+  return {
+    kind: 'nondeterminism',
+    invariant: 'determinism',
+    expected: a.lines[at] ?? 'the same trace again',
+    seen: b.lines[at] ?? 'a shorter or longer one',
+    at: ms,
+  }
+}
+
+export type FailedPlan = {
+  subject: Subject
+  plan: Plan
+  failure: Failure
+  /** Whether it is made smaller first. */
+  shrinks: 'shrinks' | 'as it is'
+}
+export type ShrinkTools = { startEngine: StartEngine; load: (source: Source) => Promise<Subject> }
+
+/** Makes the plan of a failure smaller, and tells its whole trace. */
+export async function explain(failed: FailedPlan, { startEngine, load }: ShrinkTools): Promise<Found> {
+  const { failure, plan: original } = failed
+  let { subject } = failed
+  let stepsMax: number | undefined
+  const run = async (plan: Plan, trace: 'recent' | 'all'): Promise<RunResult> => {
+    if (plan.workflow !== subject.workflow || plan.files !== subject.files) {
+      const { workflow, files } = plan
+      const { graph: _, expected: __, ...source } = subject
+      subject = await load({ ...source, workflow, files })
+    }
+    return await simulatePlan(subject, { plan, startEngine, trace, ...(stepsMax === undefined ? {} : { stepsMax }) })
+  }
+  const fails = async (plan: Plan): Promise<boolean> => {
+    // a candidate that is no workflow any more does not count
+    const again = await run(plan, 'recent')
+      .then(({ failure: seen }) => seen)
+      .catch(() => undefined)
+    return again?.kind === failure.kind && again.invariant === failure.invariant
+  }
+  const isShrunk = failed.shrinks === 'shrinks' && failure.kind !== 'nondeterminism'
+  // a smaller plan that takes much longer is none
+  if (isShrunk && failure.kind !== 'inconclusive') stepsMax = 2 * (await run(original, 'recent')).stats.steps + 5_000
+  const plan = isShrunk ? await shrinkPlan(original, fails) : original
+  const { lines, failure: last } = await run(plan, 'all')
+  return { failure: last ?? failure, plan, original, lines }
+}

@@ -1,0 +1,45 @@
+/** One thread of workers.ts: loads a workflow when it is first asked for, and simulates what it is told to. */
+import { workerData } from 'piscina'
+import { defaultRegistry, type NodeRegistry } from '../engine/node/node-registry.ts'
+import { startFlowEngine } from './instance.ts'
+import { explain, type Found, type Outcome, runSeed } from './seed-run.ts'
+import { loadSubject, type Source, type Subject } from './subject.ts'
+import type { Task, WorkerData } from './workers.ts'
+
+const { sources, registry: registryModule } = workerData as WorkerData
+const registry = openRegistry()
+const subjects = new Map<number, Promise<Subject>>()
+
+export default async function work(task: Task): Promise<Outcome | Found> {
+  const subject = await subjectAt(task.subject)
+  await quiet()
+  if ('job' in task) return await runSeed(subject, task.job, startFlowEngine)
+  return await explain({ ...task.failed, subject }, { startEngine: startFlowEngine, load })
+}
+
+/** A thread that has just loaded its code may still be reading files; a simulation would take that for an escape. */
+async function quiet(): Promise<void> {
+  const turn = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 1))
+  const isReading = (): boolean => process.getActiveResourcesInfo().some(name => name.startsWith('FSReq'))
+  for (let turns = 0; turns < quietTurnsMax && isReading(); turns++) await turn()
+}
+
+const quietTurnsMax = 1_000
+
+async function openRegistry(): Promise<NodeRegistry> {
+  if (registryModule === undefined) return defaultRegistry()
+  const module = (await import(registryModule.url)) as {
+    openRegistry(options: { nodes?: string }): Promise<NodeRegistry>
+  }
+  return await module.openRegistry(registryModule.options)
+}
+
+async function load(source: Source): Promise<Subject> {
+  return await loadSubject(source, await registry)
+}
+
+function subjectAt(n: number): Promise<Subject> {
+  const subject = subjects.get(n) ?? load(sources[n] as Source)
+  subjects.set(n, subject)
+  return subject
+}
