@@ -275,7 +275,7 @@ export class FlowRunner {
   async #wait(untilMs: number): Promise<void> {
     const { ports, control, onActivity } = this.#options
     const ms = Math.min(untilMs - ports.clock.now(), limits.wakeWaitMs)
-    onActivity('waiting')
+    if (!this.#source.isFailing) onActivity('waiting')
     if (ms > 0) await this.#waitForBell(ms, control.draining)
     await this.#source.afterWait()
   }

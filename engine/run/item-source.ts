@@ -77,6 +77,11 @@ export class ItemSource {
     this.#maybeRequeued = answer.requeued > 0
   }
 
+  /** The producer failed and is asked again soon: that is not the same as having nothing to do. */
+  get isFailing(): boolean {
+    return this.#pauseMs > 0
+  }
+
   noteDuration(ms: number): void {
     this.#prefetch.note(ms)
   }
@@ -173,6 +178,8 @@ export class ItemSource {
     const { scope } = this.#host
     if (iteration.effects.state.size > 0) {
       scope.events.iterationStarted(iteration.number)
+      iteration.started(failure.node)
+      iteration.failed(failure, scope.ports.clock.monotonic())
       return { kind: 'failed', iteration, entry: undefined, failure, item }
     }
     await iteration.end()

@@ -97,7 +97,9 @@ export class Iteration {
       }
       return result
     } catch (error) {
-      throw this.#failed(producer, error, { startedMs, place: producer.id })
+      const failure = this.#failure(producer, error, producer.id)
+      if (announce === 'announced' && failure instanceof NodeFailure) this.failed(failure, startedMs)
+      throw failure
     }
   }
 
@@ -132,6 +134,10 @@ export class Iteration {
   completed(node: FlowNode, startedMs: number, route?: string): void {
     const duration = this.#secondsSince(startedMs)
     this.scope.events.nodeCompleted(this.number, node, route === undefined ? { duration } : { route, duration })
+  }
+
+  failed({ node, cause }: NodeFailure, startedMs: number): void {
+    this.scope.events.nodeFailed(this.number, node, toErrorRecord(cause), this.#secondsSince(startedMs))
   }
 
   // --- the walk
@@ -177,7 +183,10 @@ export class Iteration {
       this.completed(node, startedMs, node.class.kind === 'conditional' ? route : undefined)
       return { output, route }
     } catch (error) {
-      throw this.#failed(node, error, { startedMs, place })
+      // a failure of a body node was told where it happened
+      const failure = error instanceof NodeFailure ? error : this.#failure(node, error, place)
+      if (failure !== error && failure instanceof NodeFailure) this.failed(failure, startedMs)
+      throw failure
     }
   }
 
@@ -255,11 +264,10 @@ export class Iteration {
     })
   }
 
-  #failed(node: FlowNode, error: unknown, { startedMs, place }: { startedMs: number; place: string }): unknown {
-    // a failure of a body node, or of an abort that came from elsewhere, was told where it happened
-    if (error instanceof NodeFailure || (this.#aborted !== undefined && error === this.#aborted.reason)) return error
+  /** What a node threw as its failure; the reason of an abort that came from elsewhere stays as it is. */
+  #failure(node: FlowNode, error: unknown, place: string): unknown {
+    if (this.#aborted !== undefined && error === this.#aborted.reason) return error
     this.witness?.notes.failed(place, error)
-    this.scope.events.nodeFailed(this.number, node, toErrorRecord(error), this.#secondsSince(startedMs))
     return new NodeFailure(node, error)
   }
 
@@ -290,9 +298,15 @@ function checkResult(node: FlowNode, result: NodeResult): void {
       `Cannot use ${what()}: it is not ${shapes[kind]}; return that from execute`,
     )
   }
+  if (kind === 'conditional' && typeof (result as Routed).route !== 'string') throw noAnswer(what(), kind)
+  if (kind === 'loop' && !Array.isArray((result as Elements).items)) throw noAnswer(what(), kind)
   freezeJson(output.data, what)
   freezeJson(output.metadata, what)
   if (kind === 'loop') freezeJson((result as Elements).items, what)
+}
+
+function noAnswer(what: string, kind: keyof typeof shapes): EngineError {
+  return new EngineError('OUTPUT_NOT_JSON', `Cannot use ${what}: it is not ${shapes[kind]}; return that from execute`)
 }
 
 const shapes = {

@@ -1,4 +1,4 @@
-/** Counts. Its state is the next value, so that a run goes on exactly where its last commit was. */
+/** Counts. Its state is how many numbers it has yielded, so that a run goes on exactly where its last commit was. */
 import type { JsonObject } from '../../json.ts'
 import type { NodeContext } from '../../node/context.ts'
 import { defineForm } from '../../node/form.ts'
@@ -37,12 +37,23 @@ export class Counter extends ProducerNode {
   async execute(input: NodeOutput, context: NodeContext): Promise<Produced> {
     const { min_value: min, max_value: max, direction, step } = context.form as Values
     const up = direction === 'increment'
+    const taken = (context.state.get() as number | undefined) ?? 0
+    // fractions are not exact: a last number that is off by less than rounding shows is still inside the bound
+    if (taken > Math.floor((max - min) / step + 1e-9)) return new ExecutionCompleted()
+    context.state.set(taken + 1)
     const first = up ? min : max
-    const current = (context.state.get() as number | undefined) ?? first
-    if (current < min || current > max) return new ExecutionCompleted()
-    // counted from the first value each time: adding up fractions would drift
-    const taken = Math.round(Math.abs(current - first) / step)
-    context.state.set(first + (up ? 1 : -1) * (taken + 1) * step)
+    const current = rounded(first + (up ? taken : -taken) * step, first, step)
     return withResult(input, 'counter', { current, min, max, step, direction, iteration: taken + 1 })
   }
+}
+
+/** To as many decimals as the numbers it was made of: 3 × 0.1 is 0.3. */
+function rounded(value: number, first: number, step: number): number {
+  const decimals = Math.max(decimalsOf(first), decimalsOf(step))
+  return decimals > 15 ? value : Number(value.toFixed(decimals))
+}
+
+function decimalsOf(value: number): number {
+  const [digits = '', exponent = '0'] = String(value).split('e')
+  return Math.max(0, (digits.split('.')[1]?.length ?? 0) - Number(exponent))
 }

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../../engine/json.ts'
 import type { NodeContext } from '../../../engine/node/context.ts'
 import { defineForm } from '../../../engine/node/form.ts'
 import { anyText } from '../../../engine/node/form-fields.ts'
-import { BlockingNode, type NodeOutput, ProducerNode } from '../../../engine/node/node.ts'
+import { BlockingNode, ConditionalNode, LoopNode, type NodeOutput, ProducerNode } from '../../../engine/node/node.ts'
 import { pushToQueue } from '../../../engine/store/inspect.ts'
 import { Bench, type Sketch } from '../../support/engine-bench.ts'
 
@@ -166,11 +166,37 @@ describe('a hostile producer', () => {
       return () => ({ kind: 'execution-completed' })
     }
     await bench.run({ nodes: { p: 'hostile-producer', l: 'log' }, edges: 'p>l' })
-    expect(bench.of('node_failed').map(event => `${event.node_id} ${event.error.code}`)).toEqual([
-      'p OUTPUT_NOT_JSON',
-      'p OUTPUT_NOT_JSON',
-    ])
+    for (const { message } of bench.of('warning'))
+      expect(message).toMatch(/^Producer "p" failed: Cannot use the output of node "p"/)
+    expect(bench.of('node_failed')).toEqual([])
     expect(bench.of('warning').map(event => event.code)).toEqual(['PRODUCER_FAILED', 'PRODUCER_FAILED'])
+  })
+})
+
+describe('a hostile conditional or loop node', () => {
+  class Chooser extends ConditionalNode {
+    static override identifier = 'chooser'
+    static override form = defineForm({})
+    async execute(output: NodeOutput) {
+      return { output, route: 5 as unknown as string }
+    }
+  }
+  class Lister extends LoopNode {
+    static override identifier = 'lister'
+    static override form = defineForm({})
+    async execute(output: NodeOutput) {
+      return { output, items: [1, Number.NaN] }
+    }
+  }
+
+  test.each(['chooser', 'lister'])('%s is named, with what it should have answered', async type => {
+    bench = new Bench([Chooser, Lister])
+    await bench.run({
+      nodes: { n: counter, x: type, l: 'log' },
+      edges: 'n>x x>l'.replace('x>l', type === 'lister' ? 'x>l' : 'x:yes>l'),
+    })
+    const letters = await bench.deadLetters()
+    expect(letters.map(letter => `${letter.node} ${letter.error.code}`)).toEqual(Array(3).fill('x OUTPUT_NOT_JSON'))
   })
 })
 

@@ -52,10 +52,23 @@ describe('counter', () => {
     expect(seen.at(-1)?.current).toBe(1)
   })
 
-  it('keeps the next value as its state', async () => {
+  it.each<[string, JsonObject, number[]]>([
+    ['upwards to 0.3', { min_value: 0, max_value: 0.3, step: 0.1 }, [0, 0.1, 0.2, 0.3]],
+    [
+      'downwards to 0.1',
+      { min_value: 0.1, max_value: 0.5, step: 0.1, direction: 'decrement' },
+      [0.5, 0.4, 0.3, 0.2, 0.1],
+    ],
+    ['through zero', { min_value: -0.2, max_value: 0.2, step: 0.1 }, [-0.2, -0.1, 0, 0.1, 0.2]],
+    ['in tiny steps', { min_value: 0, max_value: 2e-7, step: 1e-7 }, [0, 1e-7, 2e-7]],
+  ])('reaches the bound %s', async (_name, form, expected) => {
+    expect((await count(form)).map(value => value.current)).toEqual(expected)
+  })
+
+  it('keeps how many it has yielded as its state', async () => {
     const bench = new NodeBench(Counter, { min_value: 3, max_value: 9, step: 2 })
     await bench.run()
-    expect(bench.state).toBe(5)
+    expect(bench.state).toBe(1)
   })
 
   const wrong: [string, JsonObject, string][] = [
