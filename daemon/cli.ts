@@ -9,6 +9,7 @@ import type { Register } from './commands/command.ts'
 import { addDeadLetters } from './commands/dlq.ts'
 import { addNodes } from './commands/nodes.ts'
 import { addQueue } from './commands/queue.ts'
+import { addReplay } from './commands/replay.ts'
 import { addRun } from './commands/run.ts'
 import { addSim } from './commands/sim.ts'
 import { Output } from './output.ts'
@@ -70,6 +71,6 @@ function buildProgram(register: Register): Command {
     .exitOverride()
     .showHelpAfterError('(add --help to see what it takes)')
     .addHelpText('after', '\nTry: theoneeye check FILE, theoneeye run FILE, theoneeye sim FILE --seeds 200')
-  for (const add of [addCheck, addRun, addSim, addNodes, addDeadLetters, addQueue]) add(program, register)
+  for (const add of [addCheck, addRun, addSim, addReplay, addNodes, addDeadLetters, addQueue]) add(program, register)
   return program
 }

@@ -12,6 +12,7 @@ import type { RunSummary } from '../../engine/store/run-store.ts'
 import type { Output } from '../output.ts'
 import { type CommonOptions, openWorkflow, withRedis } from '../session.ts'
 import { systemClock, systemFiles, systemHost, systemHttp, systemRandom } from '../system-ports.ts'
+import { openTraceFile } from '../trace-file.ts'
 import { type AddCommand, seconds, withDataOption, withJson, withNodes, withRedisOption } from './command.ts'
 import { printReport } from './run-report.ts'
 import { RunTally } from './run-tally.ts'
@@ -42,7 +43,7 @@ export const addRun: AddCommand = (program, register) => {
     .option('--adopt', 'resume although the workflow file has changed')
     .option('--allow-dead-letters', 'succeed although items failed')
     .option('--input <json>', 'the input of an api workflow, JSON or @FILE')
-    .option('--trace <file>', 'record a trace')
+    .option('--trace <file>', 'record a trace, for replay')
   register(withNodes(withDataOption(withRedisOption(withJson(command)))), (out, [file], options) =>
     run(out, file, options),
   )
@@ -61,9 +62,14 @@ async function runOn(redis: Redis, job: Job): Promise<number> {
   const { out, options, graph } = job
   const clock = systemClock()
   const tally = new RunTally(graph, clock)
+  const trace =
+    options.trace === undefined
+      ? undefined
+      : openTraceFile(options.trace, graph, message => out.note(`warning: ${message}`))
   const engine = new FlowEngine({
     graph,
     ports: portsOf(redis, out, options),
+    ...(trace === undefined ? {} : { record: trace.record }),
     onEvent: event => {
       out.json(event)
       tally.add(event)
@@ -75,6 +81,7 @@ async function runOn(redis: Redis, job: Job): Promise<number> {
   announce(job, started)
   const ending = await waitForEnd(engine, { out, clock, tally, ...options })
   const { status, error } = await engine.done
+  trace?.close()
   const summary = await engine.summary().catch(() => undefined)
   if (error !== undefined) out.error(new EngineError('NODE_FAILED', `The workflow failed: ${error.message}`))
   const duration = tally.seconds()
@@ -127,7 +134,6 @@ function portsOf(redis: Redis, out: Output, options: RunOptions): Ports {
 
 function refuseUnbuilt(options: RunOptions): void {
   if (options.pool !== 'async') throw unbuilt(`use pool "${options.pool}"`)
-  if (options.trace !== undefined) throw unbuilt('record a trace')
   if (options.input !== undefined) throw unbuilt('take --input, which is for api workflows')
 }
 

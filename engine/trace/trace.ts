@@ -2,11 +2,12 @@
  * A recorded run as JSON Lines: a header, then a line for every iteration as it ends, and one for every commit as Redis
  * confirms it. What a line holds is enough to run its iteration again without the world (spec chapter 3).
  *
- * Form 1: keys sorted, no stacks; lines of other kinds may stand between and are passed over.
+ * Form 1: one run, one text: no stacks, and keys in the order in which they were set, for nodes see that order too. Lines of
+ * other kinds may stand between and are passed over.
  */
 import { EngineError } from '../errors.ts'
 import type { FlowGraph, Workflow } from '../graph/flow-graph.ts'
-import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
 import { redactWorkflow, secretsOf, withoutSecrets } from './redact.ts'
 import type { CallNote, ErrorNote, ReadNotes, StepNote } from './witness.ts'
@@ -74,7 +75,7 @@ export function openTrace(
   write: (line: string) => void,
 ): TraceSink {
   const secrets = secretsOf(graph)
-  const put = (line: object): void => write(canonicalJson(line as JsonObject))
+  const put = (line: object): void => write(JSON.stringify(line))
   const workflow = withoutSecrets(redactWorkflow(graph, toSource(graph.workflow)), secrets) as JsonObject
   put({ kind: 'header', format: traceFormat, ...about, workflow, hash: graph.hash })
   if (secrets.length === 0) return put

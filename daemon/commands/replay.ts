@@ -1,0 +1,36 @@
+/**
+ * `replay TRACE|DIR`: runs recorded iterations again and compares what they decide. The replaying is the simulator's, for
+ * it has to do without the world; here are its words, and what only a host can give it.
+ */
+import type { NodeRegistry } from '../../engine/node/node-registry.ts'
+import type { Output } from '../output.ts'
+import { openRegistry, readWorkflowFile } from '../session.ts'
+import { type AddCommand, withJson, withNodes } from './command.ts'
+import { loadSimulator } from './sim.ts'
+
+/** What `sim/cli.ts` exports for it. */
+type Replay = { replayCommand(job: ReplayJob): Promise<number> }
+type ReplayJob = {
+  path: string
+  registry: NodeRegistry
+  workflow?: { source: string; name: string }
+  out: Output
+}
+type Options = { workflow?: string; nodes?: string }
+
+export const addReplay: AddCommand = (program, register) => {
+  const command = program
+    .command('replay')
+    .description('run a recorded trace again, without the world, and compare every decision')
+    .argument('<trace>', 'a trace that run --trace wrote, or a folder of them (*.jsonl)')
+    .option('--workflow <file>', 'replay against this workflow instead of the recorded one')
+    .addHelpText('after', '\nExit codes: 0 identical, 1 diverged, 2 bad usage or an unreadable trace, 3 stale')
+  register(withNodes(withJson(command)), (out, [path], options) => replay(out, path, options))
+}
+
+async function replay(out: Output, path: string, options: Options): Promise<number> {
+  const registry = await openRegistry(options)
+  const workflow = options.workflow === undefined ? {} : { workflow: await readWorkflowFile(options.workflow) }
+  const { replayCommand } = await loadSimulator<Replay>()
+  return replayCommand({ path, registry, out, ...workflow })
+}

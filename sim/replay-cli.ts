@@ -1,0 +1,104 @@
+/**
+ * `theoneeye replay TRACE|DIR`: replays recorded traces and resolves to the exit code of spec 3: 0 identical, 1 diverged,
+ * 2 an unreadable trace, 3 stale. daemon/commands/replay.ts is the one that calls it, by a dynamic import.
+ */
+import { createReadStream } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
+import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import type { IterationLine } from '../engine/trace/trace.ts'
+import { type ReplayOptions, type ReplayReport, replayTrace, type Verdict } from './replay.ts'
+
+export type ReplayJob = {
+  path: string
+  registry: NodeRegistry
+  workflow?: { source: string; name: string }
+  out: {
+    text(line?: string): void
+    json(value: unknown): void
+    note(line: string): void
+    progress(line: string): void
+  }
+}
+
+type Bad = Exclude<Verdict, { kind: 'identical' }>
+
+/** Replays one trace, or every `.jsonl` file of a folder. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
+export async function replayCommand(job: ReplayJob): Promise<number> {
+  const { out } = job
+  const total: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, truncated: false }
+  let told = 0
+  for (const file of await tracesAt(job.path)) {
+    const onVerdict = (line: IterationLine, verdict: Bad): void => {
+      out.json(lineOf(file, line, verdict))
+      if (told++ === 0) for (const text of inWords(file, line, verdict)) out.text(text)
+    }
+    const report = await replayFile(file, { ...job, onVerdict })
+    for (const key of ['iterations', 'identical', 'diverged', 'stale'] as const) total[key] += report[key]
+    if (report.truncated) out.note(`warning: the last line of "${file}" is cut off and was left out`)
+    out.progress(`${total.iterations} iterations`)
+  }
+  out.progress('')
+  const { iterations, identical, diverged, stale } = total
+  out.json({ type: 'summary', iterations, identical, diverged, stale })
+  out.text(`replayed ${iterations} iterations, ${describeTotal(total)}`)
+  if (diverged > 0) return 1
+  return stale > 0 ? 3 : 0
+}
+
+function describeTotal({ iterations, identical, diverged, stale }: ReplayReport): string {
+  if (identical === iterations) return 'identical'
+  return `${identical} identical, ${diverged} diverged, ${stale} stale`
+}
+
+async function replayFile(file: string, options: ReplayOptions): Promise<ReplayReport> {
+  const input = createReadStream(file, 'utf8')
+  try {
+    return await replayTrace(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), file, options)
+  } finally {
+    input.destroy()
+  }
+}
+
+async function tracesAt(path: string): Promise<string[]> {
+  const files = await filesAt(path).catch(error => {
+    const reason = codeOf(error) === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
+    throw usage(path, reason)
+  })
+  if (files.length > 0) return files
+  throw usage(path, 'the folder holds no .jsonl file')
+}
+
+async function filesAt(path: string): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [path]
+  const names = (await readdir(path)).filter(name => name.endsWith('.jsonl')).sort()
+  return names.map(name => join(path, name))
+}
+
+function usage(path: string, reason: string): EngineError {
+  return new EngineError('USAGE', `Cannot replay "${path}": ${reason}; name a file that run --trace wrote`)
+}
+
+function lineOf(trace: string, { loop, iteration }: IterationLine, verdict: Bad): object {
+  const { kind, node_id, field } = verdict
+  const where = { trace, loop, iteration, node_id, field }
+  if (kind === 'stale') return { type: 'stale', ...where }
+  return { type: 'divergence', ...where, expected: verdict.expected, seen: verdict.seen }
+}
+
+function inWords(trace: string, { loop, iteration, time }: IterationLine, verdict: Bad): string[] {
+  const where = `${trace}: iteration ${iteration} of loop "${loop}", recorded ${new Date(time).toISOString()}`
+  const node = verdict.node_id === '' ? 'the iteration' : `node "${verdict.node_id}"`
+  if (verdict.kind === 'stale') {
+    return [`${where}, is stale: ${node} needs "${verdict.field}", which was not recorded`]
+  }
+  const { field, expected, seen, before } = verdict
+  return [
+    `${where}, is the first that diverges: ${node}, ${field}`,
+    `  expected  ${JSON.stringify(expected)}`,
+    `  seen      ${JSON.stringify(seen)}`,
+    ...(before.length === 0 ? [] : [`  before    ${before.join(', ')}`]),
+  ]
+}

@@ -1,0 +1,227 @@
+/**
+ * Runs recorded iterations again, in the engine's own Iteration, with the recorded world for an answer, and compares what
+ * they decide. Node instances live as long as they did when they were recorded, for some remember from item to item.
+ */
+import { EngineError } from '../engine/errors.ts'
+import type { FlowGraph, FlowLoop, FlowNode } from '../engine/graph/flow-graph.ts'
+import { requireWorkflow } from '../engine/graph/load-workflow.ts'
+import { hashText } from '../engine/hash.ts'
+import type { JsonObject } from '../engine/json.ts'
+import { freezeJson, type NodeOutput } from '../engine/node/node.ts'
+import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import type { Clock, Ports } from '../engine/ports.ts'
+import { Deadlines } from '../engine/run/deadlines.ts'
+import { Instances } from '../engine/run/instances.ts'
+import { Iteration, isWithoutItem, NodeFailure } from '../engine/run/iteration.ts'
+import { LoopEvents } from '../engine/run/loop-events.ts'
+import type { LoopScope } from '../engine/run/loop-scope.ts'
+import { compareDecisions, type Difference, nodeOf } from '../engine/trace/compare.ts'
+import { describe } from '../engine/trace/recorder.ts'
+import {
+  type IterationLine,
+  type OutcomeNote,
+  parseHeader,
+  parseLine,
+  readIteration,
+  type TraceHeader,
+  unreadable,
+} from '../engine/trace/trace.ts'
+import { errorNote } from '../engine/trace/witness.ts'
+import { settled } from './clock.ts'
+import { ReplayWitness } from './replay-witness.ts'
+
+export type Verdict =
+  | { kind: 'identical' }
+  | ({ kind: 'diverged' /** nodes that did as recorded before */; before: string[] } & Difference)
+  | { kind: 'stale'; node_id: string; field: string }
+
+export type ReplayReport = {
+  iterations: number
+  identical: number
+  diverged: number
+  stale: number
+  /** The last line was cut off, by a crash of who recorded it, and left out. */
+  truncated: boolean
+}
+
+export type ReplayOptions = {
+  registry: NodeRegistry
+  /** The workflow to replay against, instead of the recorded one. */
+  workflow?: { source: JsonObject | string; name: string } | undefined
+  /** Told of every iteration that is not identical. */
+  onVerdict: (line: IterationLine, verdict: Exclude<Verdict, { kind: 'identical' }>) => void
+}
+
+/** Replays the lines of one trace. Rejects with `USAGE` when they are none, `WORKFLOW_INVALID` when it can't be loaded. */
+export async function replayTrace(
+  lines: AsyncIterable<string> | Iterable<string>,
+  name: string,
+  options: ReplayOptions,
+): Promise<ReplayReport> {
+  const report: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, truncated: false }
+  let replayer: Replayer | undefined
+  let number = 0
+  for await (const text of lines) {
+    if (report.truncated) throw unreadable(name, `line ${number} is no JSON object`)
+    number += 1
+    if (replayer === undefined) {
+      replayer = new Replayer(parseHeader(text, name), name, options)
+      continue
+    }
+    const line = parseLine(text)
+    report.truncated = line === undefined
+    const iteration = line === undefined ? undefined : readIteration(line, { name, line: number })
+    if (iteration === undefined) continue
+    const verdict = await replayer.replay(iteration)
+    report.iterations += 1
+    report[verdict.kind] += 1
+    if (verdict.kind !== 'identical') options.onVerdict(iteration, verdict)
+  }
+  if (replayer === undefined) throw unreadable(name, 'it is empty')
+  await replayer.close()
+  return report
+}
+
+type Held = { instance: string; instances: Instances }
+
+const never = (): Promise<never> => new Promise(() => undefined)
+/** Time stands still; what ends by time alone ends when nothing else moves any more. */
+const stopped: Clock = { now: () => 0, monotonic: () => 0, sleep: never }
+const atOnce: Clock = { ...stopped, sleep: () => Promise.resolve() }
+
+class Replayer {
+  readonly #graph: FlowGraph
+  readonly #loops: ReadonlyMap<string, FlowLoop>
+  /** Nodes that only one of the two workflows has. */
+  readonly #unshared: ReadonlySet<string>
+  readonly #held = new Map<string, Held>()
+
+  constructor(header: TraceHeader, name: string, options: ReplayOptions) {
+    const { registry, workflow } = options
+    this.#graph = requireWorkflow(workflow?.source ?? header.workflow, { registry, name: workflow?.name ?? name })
+    this.#loops = new Map(this.#graph.loops.map(loop => [loop.id, loop]))
+    const recorded = new Set((header.workflow.nodes as { id: string }[]).map(({ id }) => id))
+    const here = new Set(this.#graph.nodes.keys())
+    this.#unshared = new Set([...recorded, ...here].filter(id => !recorded.has(id) || !here.has(id)))
+  }
+
+  async replay(line: IterationLine): Promise<Verdict> {
+    const loop = this.#loops.get(line.loop)
+    const gone = { node_id: line.loop, field: 'loop', expected: line.loop, seen: null }
+    if (loop === undefined) return { kind: 'diverged', before: [], ...gone }
+    const witness = new ReplayWitness(line)
+    const instances = await this.#instancesFor(line, loop)
+    const iteration = new Iteration(this.#scope({ line, loop, instances, witness }), {
+      key: line.key,
+      pushPrefix: line.prefix,
+      number: line.iteration,
+    })
+    const outcome = await this.#drive(iteration, witness, line)
+    for (const node of await iteration.end()) await instances.replace(node.id)
+    if (witness.stale !== undefined) {
+      return { kind: 'stale', node_id: nodeOf(witness.stale.at), field: witness.stale.field }
+    }
+    const seen = describe(iteration, line.entry ?? undefined, outcome)
+    const difference = compareDecisions(line, seen, node => !this.#unshared.has(node))
+    if (difference === undefined) return { kind: 'identical' }
+    return { kind: 'diverged', before: nodesBefore(line, difference.node_id), ...difference }
+  }
+
+  async close(): Promise<void> {
+    for (const { instances } of this.#held.values()) await instances.close()
+    this.#held.clear()
+  }
+
+  /** Answers question after question until the iteration has ended, and then what is still under way. */
+  async #drive(iteration: Iteration, witness: ReplayWitness, line: IterationLine): Promise<OutcomeNote> {
+    let outcome: OutcomeNote | undefined
+    const end = (note: OutcomeNote): void => {
+      outcome = note
+    }
+    const crashed = (error: unknown): void => end({ as: 'failed', node: '', error: errorNote(error) })
+    this.#outcome(iteration, line).then(end, crashed)
+    do await settled()
+    while (outcome === undefined && witness.answerNext())
+    const result: OutcomeNote = outcome ?? { as: 'failed', node: '', error: hangs }
+    if (result.as === 'failed') iteration.abort(new EngineError('ITERATION_ABORTED', 'The iteration was aborted'))
+    do await settled()
+    while (witness.answerNext())
+    return result
+  }
+
+  /** What the runner and its source do around an iteration. */
+  async #outcome(iteration: Iteration, line: IterationLine): Promise<OutcomeNote> {
+    const { outcome, entry } = line
+    const { producer } = iteration.scope.loop
+    if (outcome.as === 'failed' && outcome.error.code === 'POISON') return outcome
+    try {
+      const item = entry === null ? await produced(iteration, producer) : await claimed(iteration, producer, entry.item)
+      if ('as' in item) return item
+      await iteration.walk(item)
+      return { as: 'ok' }
+    } catch (error) {
+      if (!(error instanceof NodeFailure)) throw error
+      return { as: 'failed', node: error.node.id, error: errorNote(error.cause) }
+    }
+  }
+
+  async #instancesFor({ replica, instance }: IterationLine, loop: FlowLoop): Promise<Instances> {
+    const name = `${loop.id}|${replica}`
+    const held = this.#held.get(name)
+    if (held?.instance === instance) return held.instances
+    await held?.instances.close()
+    const aborted = new AbortController().signal
+    const instances = new Instances(loop.nodes, { clock: stopped, aborted, onCleanupError: () => undefined })
+    this.#held.set(name, { instance, instances })
+    await instances.open()
+    return instances
+  }
+
+  #scope(of: { line: IterationLine; loop: FlowLoop; instances: Instances; witness: ReplayWitness }): LoopScope {
+    const { line, loop, instances, witness } = of
+    const where = { workflow: this.#graph.workflow.id, run: line.run, loop: loop.id }
+    return {
+      graph: this.#graph,
+      loop,
+      queues: new Map(this.#graph.queues.map(queue => [queue.name, queue])),
+      run: { id: line.run, seed: '' },
+      ports: portsAt(line.time),
+      instances,
+      deadlines: new Deadlines(stopped),
+      events: new LoopEvents(where, stopped, () => undefined),
+      state: new Map(),
+      runtime: new Map(),
+      delayUntil: never,
+      witness: () => witness,
+    }
+  }
+}
+
+const hangs = { name: 'Error', code: 'ITERATION_HANGS', message: 'it waits for something that was never recorded' }
+
+/** The outside is behind the witness: no node gets to any other port. */
+function portsAt(ms: number): Ports {
+  return { clock: { ...atOnce, now: () => ms }, log: { write: () => undefined } } as unknown as Ports
+}
+
+async function claimed(iteration: Iteration, producer: FlowNode | undefined, item: NodeOutput): Promise<NodeOutput> {
+  freezeJson(item.data, () => `item "${item.id}"`)
+  freezeJson(item.metadata, () => `item "${item.id}"`)
+  if (producer?.class.source !== 'claimed') return item
+  return (await iteration.produce(producer, item, 'announced')) as NodeOutput
+}
+
+async function produced(iteration: Iteration, producer: FlowNode | undefined): Promise<NodeOutput | OutcomeNote> {
+  if (producer === undefined) throw new Error('A background loop has no items of its own')
+  const input = { id: hashText(iteration.key), data: {}, metadata: {} }
+  const result = await iteration.produce(producer, input, 'silent')
+  if (!isWithoutItem(result)) return result as NodeOutput
+  return { as: 'none', until: result.kind === 'not-before' ? result.untilMs : null }
+}
+
+/** The nodes that completed before the one that went another way. */
+function nodesBefore({ steps }: IterationLine, node: string): string[] {
+  const at = steps.findIndex(step => nodeOf(step.at) === node)
+  const done = steps.slice(0, at < 0 ? undefined : at).filter(step => step.did !== 'skip')
+  return done.map(step => step.at).slice(-10)
+}

@@ -1,0 +1,148 @@
+/** `run --trace` and `replay` from outside: identical, diverged, stale, damaged; and no secret in the file. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { JsonObject } from '../../engine/json.ts'
+import { cli, temporaryFolder } from '../support/cli.ts'
+
+const token = 'sesame-open-42'
+const password = 'tr0ub4dor&3'
+
+type Changes = { above?: number; extra?: 'http-request' | 'log' }
+
+/** Counts to 5, asks a port at which nobody answers, and sorts small from big. */
+function workflow({ above = 2, extra }: Changes = {}): JsonObject {
+  const nodes: [string, string, JsonObject][] = [
+    ['count', 'counter', { min_value: 1, max_value: 5 }],
+    ['ask', 'http-request', { url: 'http://127.0.0.1:9/', auth_type: 'bearer', auth_bearer_token: password }],
+    ['tell', 'http-request', { url: 'http://127.0.0.1:9/x', auth_bearer_token: '{{ workflowenv.TOKEN }}' }],
+    ['sort', 'if-condition', { condition_expression: '{{ data.counter.current > workflowenv.ABOVE }}' }],
+    ['big', 'queue-writer', { queue_name: 'big' }],
+    ['small', 'queue-writer', { queue_name: 'small' }],
+  ]
+  const extraForms = { 'http-request': { url: 'http://127.0.0.1:9/new' }, log: { message: 'new' } }
+  if (extra !== undefined) nodes.push(['more', extra, extraForms[extra]])
+  const edges = ['count>ask', 'ask>tell', 'tell>sort', 'sort>big:yes', 'sort>small:no']
+  if (extra !== undefined) edges.push('count>more')
+  return {
+    id: 'sorting',
+    env: { TOKEN: token, ABOVE: above },
+    nodes: nodes.map(([id, type, form]) => ({ id, type, data: { form } })),
+    edges: edges.map((text, i) => {
+      const [pair = '', sourceHandle = null] = text.split(':')
+      const [source = '', target = ''] = pair.split('>')
+      return { id: `e${i}`, source, target, sourceHandle }
+    }),
+  }
+}
+
+function write(cwd: string, name: string, value: JsonObject): string {
+  writeFileSync(join(cwd, name), JSON.stringify(value))
+  return name
+}
+
+let trace = ''
+
+beforeAll(async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'theoneeye-replay-'))
+  const { code, stderr } = await cli(['run', write(cwd, 'w.json', workflow()), '--trace', 'traces/a.jsonl'], { cwd })
+  expect(code, stderr).toBe(0)
+  trace = readFileSync(join(cwd, 'traces/a.jsonl'), 'utf8')
+  rmSync(cwd, { recursive: true })
+})
+
+/** A folder with a trace of the workflow in `traces/a.jsonl`. */
+function recorded(): { cwd: string; file: string } {
+  const cwd = temporaryFolder()
+  mkdirSync(join(cwd, 'traces'))
+  const file = join(cwd, 'traces/a.jsonl')
+  writeFileSync(file, trace)
+  return { cwd, file }
+}
+
+describe('replay', () => {
+  it('says identical, of a trace and of a folder of them', async () => {
+    const { cwd } = recorded()
+    const one = await cli(['replay', 'traces/a.jsonl'], { cwd })
+    // five items, and the moment at which the counter said that there are no more
+    expect(one).toMatchObject({ code: 0, stdout: 'replayed 6 iterations, identical\n' })
+    const all = await cli(['replay', 'traces', '--json'], { cwd })
+    expect(all.code).toBe(0)
+    expect(all.lines).toEqual([{ type: 'summary', iterations: 6, identical: 6, diverged: 0, stale: 0 }])
+  })
+
+  it('names the node and field in which a changed workflow decides otherwise', async () => {
+    const { cwd } = recorded()
+    write(cwd, 'new.json', workflow({ above: 1 }))
+    const { code, lines } = await cli(['replay', 'traces/a.jsonl', '--workflow', 'new.json', '--json'], { cwd })
+    expect(code).toBe(1)
+    const where = { trace: 'traces/a.jsonl', loop: 'count', iteration: 2, node_id: 'sort' }
+    expect(lines).toEqual([
+      { type: 'divergence', ...where, field: 'route', expected: 'no', seen: 'yes' },
+      { type: 'summary', iterations: 6, identical: 5, diverged: 1, stale: 0 },
+    ])
+    const told = await cli(['replay', 'traces/a.jsonl', '--workflow', 'new.json'], { cwd })
+    expect(told.stdout).toContain('iteration 2 of loop "count"')
+    expect(told.stdout).toContain('node "sort", route')
+    expect(told.stdout).toContain('before    count, ask, tell')
+  })
+
+  it('calls a new node stale when it would ask the outside, and takes no notice of one that does not', async () => {
+    const { cwd } = recorded()
+    write(cwd, 'asks.json', workflow({ extra: 'http-request' }))
+    const stale = await cli(['replay', 'traces/a.jsonl', '--workflow', 'asks.json', '--json'], { cwd })
+    expect(stale.code).toBe(3)
+    expect(stale.lines[0]).toMatchObject({ type: 'stale', iteration: 1, node_id: 'more', field: 'http' })
+    expect(stale.lines.at(-1)).toMatchObject({ identical: 1, diverged: 0, stale: 5 })
+    write(cwd, 'logs.json', workflow({ extra: 'log' }))
+    const fine = await cli(['replay', 'traces/a.jsonl', '--workflow', 'logs.json'], { cwd })
+    expect(fine.code, fine.stdout).toBe(0)
+  })
+
+  it('leaves out a last line that was cut off, and says so', async () => {
+    const { cwd, file } = recorded()
+    writeFileSync(file, readFileSync(file, 'utf8').slice(0, -40))
+    const { code, stdout, stderr } = await cli(['replay', 'traces/a.jsonl'], { cwd })
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('identical') })
+    expect(stderr).toContain('the last line of "traces/a.jsonl" is cut off')
+  })
+
+  it.each<[string, (lines: string[]) => string[]]>([
+    ['a line in the middle is cut', lines => lines.map((line, i) => (i === 2 ? line.slice(0, 30) : line))],
+    ['an iteration lacks its steps', lines => lines.map(line => line.replace('"steps":[', '"steps":{},"x":['))],
+    ['the header is missing', lines => lines.slice(1)],
+    ['it is of a newer form', lines => lines.map(line => line.replace('"format":1', '"format":2'))],
+    ['it is empty', () => []],
+  ])('refuses a trace of which %s', async (_, damage) => {
+    const { cwd, file } = recorded()
+    writeFileSync(file, damage(readFileSync(file, 'utf8').split('\n')).join('\n'))
+    const { code, stdout, stderr } = await cli(['replay', 'traces/a.jsonl'], { cwd })
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain('Cannot read trace "traces/a.jsonl"')
+    expect(stderr).not.toMatch(/\n\s+at /)
+  })
+
+  it.each([
+    [['replay']],
+    [['replay', 'nowhere.jsonl']],
+    [['replay', 'empty']],
+    [['run', 'w.json', '--trace', 'empty']],
+  ])('%j exits 2 and says why', async args => {
+    const cwd = temporaryFolder()
+    mkdirSync(join(cwd, 'empty'))
+    write(cwd, 'w.json', workflow())
+    const { code, stdout, stderr } = await cli(args, { cwd })
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).not.toBe('')
+  })
+})
+
+describe('a trace', () => {
+  it('holds no secret: neither a secret field nor the variable that one names', () => {
+    expect(trace).not.toContain(token)
+    expect(trace).not.toContain(password)
+    expect(trace).toContain('"ABOVE":2')
+    expect(trace).toContain('[redacted]')
+  })
+})

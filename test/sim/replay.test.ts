@@ -1,0 +1,86 @@
+/** What the simulator recorded, under faults or without, replays identically; a changed workflow is told by node and field. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { FlowEngine } from '../../engine/flow-engine.ts'
+import type { JsonObject } from '../../engine/json.ts'
+import { defaultRegistry } from '../../engine/node/node-registry.ts'
+import { openTrace } from '../../engine/trace/trace.ts'
+import { allFaultKinds } from '../../sim/faults.ts'
+import { generatePlan } from '../../sim/generate.ts'
+import { generateSubject } from '../../sim/generate-workflow.ts'
+import type { StartEngine } from '../../sim/instance.ts'
+import type { Plan } from '../../sim/plan.ts'
+import { replayTrace, type Verdict } from '../../sim/replay.ts'
+import { loadSubject, type Subject } from '../../sim/subject.ts'
+import { simulate } from '../../sim/world.ts'
+
+const registry = defaultRegistry()
+
+async function record(subject: Subject, plan: Plan): Promise<string[]> {
+  const lines: string[] = []
+  let sink: ReturnType<typeof openTrace> | undefined
+  const startEngine: StartEngine = options => {
+    sink ??= openTrace(options.graph, { engine: 'test', source: 'recorded' }, line => lines.push(line))
+    return new FlowEngine({ ...options, record: sink })
+  }
+  const { graph, expected } = subject
+  const { failure } = await simulate({ plan, graph, expected, startEngine, trace: 'recent' })
+  expect(failure).toBeUndefined()
+  return lines
+}
+
+async function replay(lines: Iterable<string>, workflow?: JsonObject) {
+  const verdicts: Verdict[] = []
+  const report = await replayTrace(lines, 'trace', {
+    registry,
+    ...(workflow === undefined ? {} : { workflow: { source: workflow, name: 'new' } }),
+    onVerdict: (_, verdict) => verdicts.push(verdict),
+  })
+  return { ...report, verdicts }
+}
+
+function subjectOf(workflow: JsonObject, files: Record<string, string> = {}): Promise<Subject> {
+  return loadSubject({ name: 'w', workflow, files }, registry)
+}
+
+const fixtures = [
+  'background',
+  'conditional-fork',
+  'counter-log',
+  'delay',
+  'diamond-in-diamond',
+  'failing',
+  'failing-branch',
+  'file-writer',
+  'for-each',
+  'fork-join',
+  'http',
+  'loop-cycle',
+  'string-iterator',
+  'switch',
+  'three-loops',
+  'two-readers',
+  'two-writers',
+]
+
+describe('a recorded run', () => {
+  it.each(fixtures)('of %s replays identically, faults and all', async name => {
+    const path = join(import.meta.dirname, '../../fixtures/workflows', `${name}.json`)
+    const subject = await subjectOf(JSON.parse(readFileSync(path, 'utf8')) as JsonObject)
+    const lines = await record(subject, generatePlan(subject, '0x1', allFaultKinds))
+    const { iterations, identical, verdicts } = await replay(lines)
+    expect(verdicts).toEqual([])
+    expect(iterations).toBeGreaterThan(0)
+    expect(identical).toBe(iterations)
+  })
+
+  it('of a generated workflow replays identically', async () => {
+    for (const seed of ['0x1', '0x2']) {
+      const subject = await generateSubject(seed, registry)
+      const lines = await record(subject, generatePlan(subject, seed, allFaultKinds))
+      const { identical, iterations, verdicts } = await replay(lines)
+      expect({ seed, verdicts, identical }).toEqual({ seed, verdicts: [], identical: iterations })
+    }
+  })
+})
