@@ -82,7 +82,8 @@ export async function replayTrace(
   return report
 }
 
-type Held = { instance: string; instances: Instances }
+/** So many holders of one replica are remembered: one that was paused may still work while the next one does. */
+const holdersMax = 8
 
 const never = (): Promise<never> => new Promise(() => undefined)
 /** Time stands still; what ends by time alone ends when nothing else moves any more. */
@@ -94,7 +95,8 @@ class Replayer {
   readonly #loops: ReadonlyMap<string, FlowLoop>
   /** Nodes that only one of the two workflows has. */
   readonly #unshared: ReadonlySet<string>
-  readonly #held = new Map<string, Held>()
+  /** By loop and replica, and by holder. */
+  readonly #held = new Map<string, Map<string, Instances>>()
 
   constructor(header: TraceHeader, name: string, options: ReplayOptions) {
     const { registry, workflow } = options
@@ -128,7 +130,7 @@ class Replayer {
   }
 
   async close(): Promise<void> {
-    for (const { instances } of this.#held.values()) await instances.close()
+    for (const holders of this.#held.values()) for (const instances of holders.values()) await instances.close()
     this.#held.clear()
   }
 
@@ -167,12 +169,17 @@ class Replayer {
 
   async #instancesFor({ replica, instance }: IterationLine, loop: FlowLoop): Promise<Instances> {
     const name = `${loop.id}|${replica}`
-    const held = this.#held.get(name)
-    if (held?.instance === instance) return held.instances
-    await held?.instances.close()
+    const holders = this.#held.get(name) ?? new Map<string, Instances>()
+    this.#held.set(name, holders)
+    const known = holders.get(instance)
+    if (known !== undefined) return known
+    for (const [oldest, instances] of [...holders].slice(0, 1 - holdersMax)) {
+      holders.delete(oldest)
+      await instances.close()
+    }
     const aborted = new AbortController().signal
     const instances = new Instances(loop.nodes, { clock: stopped, aborted, onCleanupError: () => undefined })
-    this.#held.set(name, { instance, instances })
+    holders.set(instance, instances)
     await instances.open()
     return instances
   }
