@@ -3,17 +3,22 @@
  * 0 held, 1 invariant, 2 bad usage, 3 liveness, 4 nondeterminism or escape, 5 crash of the engine, 6 inconclusive.
  * daemon/commands/sim.ts is the one that calls it, by a dynamic import.
  */
+import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { Command, CommanderError } from 'commander'
+import { messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
-import { keepFailure, readTargets, type Targets, usage } from './cli-targets.ts'
+import { keepFailure, savePlan } from './artifacts.ts'
+import { readTargets, type Targets, usage } from './cli-targets.ts'
 import { type Exploration, explore, type Found, replayPlans, seedName } from './explore.ts'
 import { allFaultKinds, type FaultKind, faultKinds, isFaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
+import { junitXml } from './junit.ts'
 import { runMutants } from './mutants.ts'
 import { describeFailure, describePlan, exitCodes } from './report.ts'
 import { loadSubject, type Subject } from './subject.ts'
 import { progressInWords, summarise, summaryInWords } from './summary.ts'
+import { sweepCrashes, sweepFaults } from './sweep.ts'
 import { type RegistryModule, Workers } from './workers.ts'
 
 export { replayCommand } from './replay-cli.ts'
@@ -26,9 +31,12 @@ export type SimOptions = {
   plan?: string
   timeBudget?: string
   workers: string
+  save?: boolean
+  junit?: string
   files?: string
   nodes?: string
   mutants?: boolean
+  crashSweep?: boolean
   json?: boolean
 }
 
@@ -74,8 +82,11 @@ function declare(): Command {
     .option('--time-budget <duration>', 'stop after so long, e.g. 60s')
     .option('--workers <n>', 'how many threads simulate; 0: this one does', String(availableParallelism()))
     .option('--out <dir>', 'where failures are kept', '.theoneeye/failures')
+    .option('--save', 'put the plans of failures into scenarios/found')
+    .option('--junit <file>', 'write the outcome as JUnit XML')
     .option('--files <dir>', 'the folder of the files that workflows read (default: beside each workflow)')
     .option('--nodes <dir>', 'custom nodes: a folder of JavaScript or TypeScript files that export node classes')
+    .option('--crash-sweep', 'crash once at every moment around every operation, then lose the connection likewise')
     .option('--mutants', 'plant bugs in the engine and see whether they are found')
     .option('--json', 'print machine-readable lines on stdout, and nothing else there')
     .option('--debug', 'show stack traces of errors')
@@ -95,10 +106,13 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   const given = options.plan === undefined ? paths : [options.plan, ...paths]
   const registry = await host.openRegistry(options)
   const targets = await readTargets(given.length > 0 ? given : ['scenarios'], { ...options, registry })
+  const names = [...targets.plans.map(({ plan }) => plan), ...targets.subjects].map(({ name }) => name)
+  const told: Told = { ...options, startedMs, names }
+  if (options.crashSweep === true) return await sweepAll(targets, { settings, io, told })
   const nodes: Nodes = { registry, ...(options.nodes === undefined ? {} : { nodes: options.nodes }) }
   if (host.registryModule !== undefined) nodes.module = { url: host.registryModule, options }
   const done = await runAll(targets, { settings, nodes, io })
-  return await tell(done, { out: options.out, tookMs: Math.round(wallMs() - startedMs) }, io)
+  return await tell(done, told, io)
 }
 
 /** Lines for whoever reads them: people, or with `--json` programs. */
@@ -183,6 +197,26 @@ async function exploreAll(subjects: readonly Subject[], { settings, nodes, io }:
   }
 }
 
+/** One fault at a time, at every operation of these workflows. */
+async function sweepAll({ subjects }: Targets, how: { settings: Settings; io: Io; told: Told }): Promise<number> {
+  const { settings, io, told } = how
+  if (subjects.length === 0)
+    throw usage('--crash-sweep wants workflows, and there are only plans; name a workflow file')
+  const { budgetMs = Number.POSITIVE_INFINITY } = settings
+  const sweep = await sweepCrashes(subjects, {
+    seed: seedName(settings.firstSeed),
+    goesOn: () => wallMs() - told.startedMs < budgetMs,
+    onRun: ({ run, of, failures }) => io.progress(`${run} of ${of} runs, ${failures} failures`),
+  })
+  const { operations, hit, whole } = sweep
+  if (!io.isJson) {
+    io.out(
+      `${operations} operations, each with ${sweepFaults.length} faults: ${whole.runs} runs, ${hit} faults came about`,
+    )
+  }
+  return await tell([whole], told, io)
+}
+
 /** Undefined: this thread does it all. */
 function startCrew(subjects: readonly Subject[], settings: Settings, { nodes, module }: Nodes): Workers | undefined {
   const workers = Math.min(settings.workers, settings.seeds * subjects.length)
@@ -193,21 +227,33 @@ function startCrew(subjects: readonly Subject[], settings: Settings, { nodes, mo
   })
 }
 
-async function tell(done: readonly Exploration[], how: { out: string; tookMs: number }, io: Io): Promise<number> {
+/** `save`: failures also go among the plans that are tried first. */
+type Told = { out: string; save?: boolean; junit?: string; startedMs: number; names: readonly string[] }
+
+async function tell(done: readonly Exploration[], how: Told, io: Io): Promise<number> {
   io.progress('')
   const found = done.flatMap(each => each.found)
-  for (const each of found) await tellFailure(each, how.out, io)
-  const summary = summarise(done, how.tookMs)
+  for (const each of found) await tellFailure(each, how, io)
+  const summary = summarise(done, Math.round(wallMs() - how.startedMs))
+  if (how.junit !== undefined) await writeJunit(how.junit, junitXml(done, how.names, summary.wall_ms))
   for (const line of io.isJson ? [JSON.stringify(summary)] : summaryInWords(summary)) io.out(line)
   const worst = found.find(each => each.failure.kind !== 'inconclusive') ?? found[0]
   return worst === undefined ? 0 : exitCodes[worst.failure.kind]
 }
 
-async function tellFailure(found: Found, out: string, io: Io): Promise<void> {
+async function writeJunit(file: string, xml: string): Promise<void> {
+  await writeFile(file, xml).catch(error => {
+    throw usage(`the file of --junit cannot be written: ${messageOf(error)}`)
+  })
+}
+
+async function tellFailure(found: Found, { out, save }: Told, io: Io): Promise<void> {
   const { failure, plan } = found
   const folder = await keepFailure(found, out)
+  const saved = save === true ? await savePlan(found) : undefined
   if (!io.isJson) {
     for (const line of describeFailure(found, folder)) io.out(line)
+    if (saved !== undefined) io.out(`  saved: ${saved}`)
     return
   }
   const { invariant, expected, seen, at } = failure

@@ -6,6 +6,7 @@ import { FlowEngine, type RunEnd } from '../engine/flow-engine.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { Clock, HolderIdentity, Host, Log, Ports, Random } from '../engine/ports.ts'
 import type { EventSink } from '../engine/trace/events.ts'
+import type { OperationName } from './faults.ts'
 import { type Later, type MemoryFiles, simFiles, simHttp } from './outside.ts'
 import { SimRedis } from './redis.ts'
 import type { Wire } from './wire.ts'
@@ -141,16 +142,32 @@ export class Instance {
     }
   }
 
-  readonly #later: Later = work => {
-    const { draws, latencyMsMax, local } = this.#options.wire
+  readonly #later: Later = (op, work) => {
+    const { draws, latencyMsMax, local, server } = this.#options.wire
+    const name = server.name(op, '')
     return new Promise((resolve, reject) => {
+      if (this.#crashes('crash-before', name)) return
+      const reply = (settle: () => void): void => {
+        local.after(draws.whole('outside', 1, latencyMsMax), () => {
+          if (!this.#crashes('crash-replied', name)) settle()
+        })
+      }
       local.after(draws.whole('outside', 1, latencyMsMax), () => {
         try {
-          resolve(work())
+          const result = work()
+          if (!this.#crashes('crash-applied', name)) reply(() => resolve(result))
         } catch (error) {
-          reject(error)
+          reply(() => reject(error))
         }
       })
     })
+  }
+
+  #crashes(kind: 'crash-before' | 'crash-applied' | 'crash-replied', name: OperationName): boolean {
+    const { book, fault, crash } = this.#options.wire
+    if (book.take(kind, name) === undefined) return false
+    fault(kind, name)
+    crash()
+    return true
   }
 }

@@ -54,16 +54,16 @@ function outside(path: string): never {
   throw new EngineError('FILE_OUTSIDE', `Cannot use file "${path}": it leads out of the files directory`)
 }
 
-/** Runs work after a latency; never settles for a daemon that died meanwhile. */
-export type Later = <T>(work: () => T) => Promise<T>
+/** Runs work after a latency; never settles for a daemon that died meanwhile. `op` is what faults know it by. */
+export type Later = <T>(op: 'http' | 'read' | 'write', work: () => T) => Promise<T>
 
 export function simFiles(files: MemoryFiles, later: Later): Files {
   return {
-    read: (path, offset, bytesMax) => later(() => files.read(path, offset, bytesMax)),
-    write: (path, content, mode) => later(() => files.write(path, content, mode)),
+    read: (path, offset, bytesMax) => later('read', () => files.read(path, offset, bytesMax)),
+    write: (path, content, mode) => later('write', () => files.write(path, content, mode)),
   }
 }
 
 export function simHttp(later: Later): Http {
-  return { request: request => later(() => echo(request)) }
+  return { request: request => later('http', () => echo(request)) }
 }

@@ -47,6 +47,7 @@ const windows = ['loading', 'readonly', 'oom'] as const
 export class SimServer {
   readonly memory = new MemoryServer()
   readonly clients = new Set<Client>()
+  readonly operations: OperationName[] = []
   readonly #options: ServerOptions
   readonly #until = { loading: 0, readonly: 0, oom: 0 }
   readonly #counts = new Map<string, number>()
@@ -67,7 +68,9 @@ export class SimServer {
     const key = `${op}|${loop}`
     const n = (this.#counts.get(key) ?? 0) + 1
     this.#counts.set(key, n)
-    return { op, loop, n }
+    const name = { op, loop, n }
+    this.operations.push(name)
+    return name
   }
 
   /** Carries an operation out; undefined when the server went down instead, and all connections with it. */

@@ -44,7 +44,14 @@ export type Stats = {
   reached: Set<string>
 }
 
-export type RunResult = { failure: Failure | undefined; stats: Stats; hash: string; lines: string[] }
+export type RunResult = {
+  failure: Failure | undefined
+  stats: Stats
+  hash: string
+  lines: string[]
+  /** All that faults can hit, in the order in which it came. */
+  operations: readonly OperationName[]
+}
 
 export type WorldOptions = {
   plan: Plan
@@ -150,7 +157,9 @@ class World {
     this.#stats.crashes = this.#daemons.crashes
     this.#stats.faults = Object.fromEntries(this.#book.applied)
     if (this.#failure !== undefined) this.#trace.add({ ms: this.#failure.at, failure: this.#failure.invariant })
-    return { failure: this.#failure, stats: this.#stats, hash: this.#trace.digest(), lines: this.#trace.lines }
+    const { lines } = this.#trace
+    const { operations } = this.#server
+    return { failure: this.#failure, stats: this.#stats, hash: this.#trace.digest(), lines, operations }
   }
 
   async #steps(tripwires: Tripwires): Promise<void> {

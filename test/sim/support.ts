@@ -5,12 +5,14 @@ import type { JsonObject } from '../../engine/json.ts'
 import { MemoryServer } from '../../engine/memory-redis/server.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
 import { SimTime, settled } from '../../sim/clock.ts'
+import { expectedEffects } from '../../sim/expected.ts'
 import { FaultBook, type FaultKind } from '../../sim/faults.ts'
 import { LocalTime } from '../../sim/local-time.ts'
 import type { Plan, PlanEvent } from '../../sim/plan.ts'
 import { Draws } from '../../sim/random.ts'
 import { SimRedis } from '../../sim/redis.ts'
 import { type Applied, SimServer } from '../../sim/server.ts'
+import type { Subject } from '../../sim/subject.ts'
 import type { Move } from '../../sim/watch.ts'
 
 type NodeText = [id: string, type: string, form?: JsonObject]
@@ -51,6 +53,11 @@ const later = { instances: 1, lagMs: 10, faultsUntilMs: 1_800_000 }
 export function planOf(workflow: JsonObject, events: readonly PlanEvent[] = []): Plan {
   const settings = { latencyMsMax: 2, fsyncMs: 10, comebackMsMax: 20, elsewhere: 0, ...later }
   return { version: 1, name: 'w', seed: '0x1', workflow, files: {}, settings, events: [...events] }
+}
+
+export async function subjectOf(workflow: JsonObject): Promise<Subject> {
+  const graph = graphOf(workflow)
+  return { name: 'w', workflow, files: {}, graph, expected: await expectedEffects(graph, {}) }
 }
 
 /** `target` is `OPERATION LOOP N`; `-` for no loop. */
