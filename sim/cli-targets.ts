@@ -1,10 +1,9 @@
-/** The disk under `sim`: workflows, the files they read, stored plans; and the folders in which failures are kept. */
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+/** The disk under `sim`: workflows, the files they read, stored plans. */
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
-import { type Found, planText } from './explore.ts'
 import { type Plan, parsePlan } from './plan.ts'
 import { filesRead, loadSubject, type Subject } from './subject.ts'
 
@@ -66,16 +65,4 @@ async function readFiles(workflow: JsonObject, folder: string): Promise<Record<s
     if (text !== undefined) files[path] = text
   }
   return files
-}
-
-/** Writes what is known of a failure to a folder of its own; the folder. */
-export async function keepFailure({ failure, plan, original, lines }: Found, out: string): Promise<string> {
-  const folder = join(out, `${plan.name}-${plan.seed}`)
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'plan.json'), planText(plan))
-  await writeFile(join(folder, 'original.json'), planText(original))
-  await writeFile(join(folder, 'trace.jsonl'), `${lines.join('\n')}\n`)
-  const env = { node: process.version, platform: process.platform, arch: process.arch, failure }
-  await writeFile(join(folder, 'env.json'), `${JSON.stringify(env, null, 2)}\n`)
-  return folder
 }

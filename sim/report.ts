@@ -15,7 +15,7 @@ export const exitCodes: Record<FailureKind, number> = {
   inconclusive: 6,
 }
 
-const storyLines = 14
+const storyLines = 10
 
 export function describeFailure({ failure, plan, lines }: Found, folder: string): string[] {
   const words = inWords[failure.invariant as InvariantName] ?? failure.expected
@@ -32,16 +32,18 @@ export function describeFailure({ failure, plan, lines }: Found, folder: string)
   ]
 }
 
-function describeEvent({ kind, args }: Plan['events'][number]): string {
+export function describeEvent({ kind, args }: Plan['events'][number]): string {
   return `${kind} at ${args.op} ${args.loop === '' ? '' : `of "${args.loop}" `}no. ${args.n}: ${faultKinds[kind]}`
 }
 
 /** The last lines of the trace that mattered. */
 export function story(lines: readonly string[]): string[] {
-  return lines
-    .map(line => sentence(JSON.parse(line) as JsonObject))
-    .filter(line => line !== undefined)
-    .slice(-storyLines)
+  return sentences(lines).slice(-storyLines)
+}
+
+/** All lines of the trace that matter to people. */
+export function sentences(lines: readonly string[]): string[] {
+  return lines.map(line => sentence(JSON.parse(line) as JsonObject)).filter(line => line !== undefined)
 }
 
 function sentence(line: JsonObject): string | undefined {
@@ -49,8 +51,9 @@ function sentence(line: JsonObject): string | undefined {
   const where = line.loop === '' || line.loop === undefined ? '' : ` of "${line.loop}"`
   if (typeof line.fault === 'string')
     return `${at}fault: ${faultKinds[line.fault as FaultKind]} (${line.op}${where} no. ${line.n})`
-  if (line.daemon === 'starts') return `${at}daemon ${line.generation} starts on ${line.boot}`
-  if (line.daemon !== undefined) return `${at}daemon ends: ${line.daemon}${line.code === null ? '' : ` (${line.code})`}`
+  if (typeof line.daemon === 'string') return `${at}daemon ${line.number} ${daemonInWords(line)}`
+  if (line.healed === true)
+    return `${at}faults end${String(line.lost) === '' ? '' : `; gone for good: daemon ${line.lost}`}`
   if (typeof line.op === 'string' && line.op !== 'renew' && line.op !== 'wait') {
     return `${at}${line.op}${where} no. ${line.n}: ${String(line.answer).replaceAll('\n', ' ').slice(0, 80)}`
   }
@@ -59,6 +62,11 @@ function sentence(line: JsonObject): string | undefined {
   if (typeof event?.type !== 'string' || event.type.startsWith('node_')) return undefined
   const iteration = event.iteration === undefined ? '' : ` ${event.iteration}`
   return `${at}${event.type}${iteration}${event.loop === undefined ? '' : ` of "${event.loop}"`}`
+}
+
+function daemonInWords({ daemon, life, boot, code = null }: JsonObject): string {
+  if (daemon === 'starts') return `starts on ${boot}, life ${life}`
+  return daemon === 'wakes up' ? daemon : `ends: ${daemon}${code === null ? '' : ` (${code})`}`
 }
 
 /** What was drawn for a run: which kinds of faults there are, and the speeds of the world. */

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { JsonObject } from '../../engine/json.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
+import { keepFailure } from '../../sim/artifacts.ts'
 import { simCommand } from '../../sim/cli.ts'
-import { keepFailure } from '../../sim/cli-targets.ts'
 import { planText } from '../../sim/explore.ts'
 import { describeFailure } from '../../sim/report.ts'
 import { fault, planOf, twoLoops, workflowOf } from './support.ts'
@@ -145,7 +145,7 @@ describe('a failure', () => {
 
   it('is kept in a folder that repeats it', async () => {
     const dir = await keepFailure(found, folder())
-    expect(readdirSync(dir).sort()).toEqual(['env.json', 'original.json', 'plan.json', 'trace.jsonl'])
+    expect(readdirSync(dir).sort()).toEqual(['env.json', 'original.json', 'plan.json', 'report.html', 'trace.jsonl'])
     expect(readFileSync(join(dir, 'trace.jsonl'), 'utf8').trim().split('\n')).toEqual(lines)
     expect((await sim('--plan', join(dir, 'plan.json'), '--json')).code).toBe(0)
   })
