@@ -5,6 +5,7 @@ import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { type Plan, parsePlan } from './plan.ts'
+import { compileScenario } from './scenario.ts'
 import { filesRead, loadSubject, type Subject } from './subject.ts'
 
 export type Targets = { subjects: Subject[]; plans: { subject: Subject; plan: Plan }[] }
@@ -21,8 +22,12 @@ export async function readTargets(
   const { registry } = options
   const targets: Targets = { subjects: [], plans: [] }
   for (const file of (await Promise.all(paths.map(filesAt))).flat()) {
-    const { text, json } = await readJson(file)
     const name = basename(file, extname(file))
+    if (/\.ya?ml$/.test(file)) {
+      targets.plans.push(...(await readScenario(file, name, registry)))
+      continue
+    }
+    const { text, json } = await readJson(file)
     if ('events' in json && 'settings' in json && 'version' in json) {
       const plan = parsePlan(text, file)
       targets.plans.push({ subject: await loadSubject(plan, registry), plan })
@@ -32,18 +37,30 @@ export async function readTargets(
     }
   }
   if (targets.subjects.length + targets.plans.length > 0) return targets
-  throw usage(`there is nothing at ${paths.join(', ')}; name a workflow file, a folder of them, or a plan`)
+  throw usage(`there is nothing at ${paths.join(', ')}; name a workflow file, a scenario, a folder of them, or a plan`)
 }
 
-/** A file, or the JSON files of a folder (not of its subfolders). */
+async function readScenario(file: string, name: string, registry: NodeRegistry): Promise<Targets['plans']> {
+  const readWorkflow = async (path: string): Promise<JsonObject> => {
+    const from = join(dirname(file), path)
+    return (
+      await readJson(from).catch(error => {
+        throw codeOf(error) === 'ENOENT' ? usage(`"${file}" names the workflow "${path}"; there is no ${from}`) : error
+      })
+    ).json
+  }
+  return await compileScenario({ name, text: await readFile(file, 'utf8'), file, registry, readWorkflow })
+}
+
+/** A file, or the workflows and scenarios of a folder (not of its subfolders). */
 async function filesAt(path: string): Promise<string[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [path]
-    const names = (await readdir(path)).filter(name => name.endsWith('.json')).sort()
+    const names = (await readdir(path)).filter(name => /\.(json|ya?ml)$/.test(name)).sort()
     return names.map(name => join(path, name))
   } catch (error) {
     const reason = codeOf(error) === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
-    throw usage(`"${path}": ${reason}; name a workflow file, a folder of them, or a plan`)
+    throw usage(`"${path}": ${reason}; name a workflow file, a scenario, a folder of them, or a plan`)
   }
 }
 

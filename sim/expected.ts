@@ -10,7 +10,14 @@ import { type Order, orderOf } from './order.ts'
 import { type Effects, runReference } from './reference.ts'
 
 /** `order` says which loops and queues keep the order of their items, whoever is faster. */
-export type Expected = { plain: Effects; reordered: Effects[]; shifted: Effects; order: Order }
+export type Expected = {
+  plain: Effects
+  reordered: Effects[]
+  shifted: Effects
+  order: Order
+  /** Is told what a run left behind, unless it gave an item up as poison. */
+  tell?: (effects: Effects) => void
+}
 
 /** A timer notes how far it has looked for missed ticks, after a stop only; the reference never stops. */
 const timerLooked = /^\/checked$/

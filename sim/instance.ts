@@ -101,7 +101,7 @@ export class Instance {
       host,
       log,
       files: simFiles(files, later),
-      http: simHttp(later),
+      http: simHttp(files, later),
     }
   }
 

@@ -1,14 +1,50 @@
 /**
- * The world beyond Redis: files in memory, and an HTTP server that answers everything with a 200 and an echo. What was
- * written is remembered write by write, because the outside sees each effect at least once.
+ * The world beyond Redis: files in memory, and an HTTP server that answers as a scenario says, and else with a 200 and
+ * an echo. What was written is remembered write by write, because the outside sees each effect at least once.
+ *
+ * What a scenario says of the outside travels with the files of its plan, under names that no workflow reads; so a
+ * stored plan, a worker and the reference all know it.
  */
 import { EngineError } from '../engine/errors.ts'
+import { hashText } from '../engine/hash.ts'
+import { canonicalJson, type Json } from '../engine/json.ts'
 import type { Files, Http, HttpRequest, HttpResponse } from '../engine/ports.ts'
 
 export type FileWrite = { path: string; mode: 'a' | 'w'; content: string }
 
-/** The same for the simulated engine and for the reference. */
-export function echo({ method, url, body }: Pick<HttpRequest, 'method' | 'url' | 'body'>): HttpResponse {
+/** Names that are no files: answers to HTTP requests, and what must hold in the end. */
+export const saidOutside = { http: 'sim:http', must: 'sim:must' } as const
+
+/** `url` ends in `*` where only its beginning counts; `call` names a function of this process. */
+export type HttpRule = {
+  method: string
+  url: string
+  status?: number
+  headers?: Record<string, string>
+  body?: Json
+  /** No answer at all, for this reason. */
+  error?: string
+  call?: string
+}
+
+export type HttpAnswer = Pick<HttpRule, 'status' | 'headers' | 'body' | 'error'>
+export type HttpHandler = (request: { method: string; url: string; body: string | undefined }) => HttpAnswer
+
+/** Handlers that are functions, by the names that rules call them by. */
+export const httpHandlers = new Map<string, HttpHandler>()
+
+function isMeant({ method, url }: HttpRule, request: Pick<HttpRequest, 'method' | 'url'>): boolean {
+  if (method !== request.method && method !== '*') return false
+  return url.endsWith('*') ? request.url.startsWith(url.slice(0, -1)) : request.url === url
+}
+
+function toResponse({ status = 200, headers = {}, body = '', error }: HttpAnswer, url: string): HttpResponse {
+  if (error !== undefined) throw new EngineError('HTTP_FAILED', `Cannot reach "${url}": ${error}`)
+  if (typeof body === 'string') return { status, headers, body }
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) }
+}
+
+function echo({ method, url, body }: Pick<HttpRequest, 'method' | 'url' | 'body'>): HttpResponse {
   const answer = { method, url, body: body ?? null }
   return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(answer) }
 }
@@ -18,8 +54,30 @@ export class MemoryFiles {
   readonly writes: FileWrite[] = []
   readonly #files = new Map<string, Uint8Array>()
 
+  readonly #rules: readonly HttpRule[]
+  readonly #given: Readonly<Record<string, string>>
+
   constructor(files: Readonly<Record<string, string>>) {
+    this.#given = files
+    this.#rules = JSON.parse(files[saidOutside.http] ?? '[]') as HttpRule[]
     for (const [path, text] of Object.entries(files)) this.#files.set(normalise(path), new TextEncoder().encode(text))
+  }
+
+  /** What the HTTP server answers, to the engine and to the reference alike; throws `HTTP_FAILED`. */
+  answer(request: Pick<HttpRequest, 'method' | 'url' | 'body'>): HttpResponse {
+    const rule = this.#rules.find(each => isMeant(each, request))
+    if (rule === undefined) return echo(request)
+    const { method, url, body } = request
+    const handler = rule.call === undefined ? undefined : httpHandlers.get(rule.call)
+    return toResponse(handler === undefined ? rule : handler({ method, url, body }), url)
+  }
+
+  /** What was said to hold in the end, as text; undefined when the files are not those of which it was said. */
+  must(workflowHash: string): string | undefined {
+    const text = this.#given[saidOutside.must]
+    if (text === undefined) return undefined
+    const [inputs, said] = text.split('\n')
+    return inputs === inputsHash(workflowHash, this.#given) ? said : undefined
   }
 
   read(path: string, offset: number, bytesMax: number): Uint8Array {
@@ -38,6 +96,12 @@ export class MemoryFiles {
     this.#files.set(name, whole)
     this.writes.push({ path: name, mode, content })
   }
+}
+
+/** Names a workflow and the files that it finds. */
+export function inputsHash(workflowHash: string, files: Readonly<Record<string, string>>): string {
+  const { [saidOutside.must]: _, ...given } = files
+  return hashText(`${workflowHash}|${canonicalJson(given)}`)
 }
 
 function normalise(path: string): string {
@@ -64,6 +128,6 @@ export function simFiles(files: MemoryFiles, later: Later): Files {
   }
 }
 
-export function simHttp(later: Later): Http {
-  return { request: request => later('http', () => echo(request)) }
+export function simHttp(files: MemoryFiles, later: Later): Http {
+  return { request: request => later('http', () => files.answer(request)) }
 }

@@ -19,7 +19,7 @@ import {
   NotBefore,
   type Routed,
 } from '../engine/node/node.ts'
-import { echo, type FileWrite, MemoryFiles } from './outside.ts'
+import { type FileWrite, MemoryFiles } from './outside.ts'
 
 export type ReferenceOptions = {
   files: Record<string, string>
@@ -291,7 +291,7 @@ class Reference {
       clock: { now: () => this.#now(), sleep: async ms => this.#pass(ms) },
       random: { next: () => hashUnit(draw('random')) },
       ids: { next: () => hashText(draw('id')) },
-      http: { request: async call => echo(call) },
+      http: { request: async call => this.#files.answer(call) },
       files: {
         read: async (path, offset, bytesMax) => this.#files.read(path, offset, bytesMax),
         write: async (path, content, mode) => this.#files.write(path, content, mode),

@@ -32,7 +32,7 @@ class ExactlyOnce implements Invariant {
 }
 
 /** What the server holds, in the form of the reference. */
-function effectsOf(graph: FlowGraph, db: Keyspace): Effects | 'poisoned' {
+export function effectsOf(graph: FlowGraph, db: Keyspace): Effects | 'poisoned' {
   const keys = keysOf(graph.workflow.id)
   const queues: Record<string, Json[]> = {}
   for (const { name } of graph.queues) {

@@ -3,6 +3,7 @@ import type { EngineEvent } from '../../engine/trace/events.ts'
 import type { Applied } from '../server.ts'
 import { backPressure } from './back-pressure.ts'
 import { branches } from './branches.ts'
+import { check } from './check.ts'
 import { completion } from './completion.ts'
 import { conservation } from './conservation.ts'
 import { exactlyOnce } from './exactly-once.ts'
@@ -21,6 +22,7 @@ export const allInvariants: readonly MakeInvariant[] = [
   failFast,
   backPressure,
   completion,
+  check,
   exactlyOnce,
 ]
 

@@ -48,6 +48,7 @@ export const inWords = {
   branches: 'exactly the chosen branches run, a join once and after all that leads to it, a for-each round by round',
   'fail-fast': 'a failed item becomes one dead letter that says what happened, and is not tried again on its own',
   'back-pressure': 'no queue is filled beyond its limit',
+  check: 'what the scenario says must hold in the end, holds',
   fencing: 'who does not hold a replica, or was left behind, changes nothing in its name',
 } as const
 
