@@ -115,13 +115,15 @@ function compareWrites(a: IterationLine['writes'], b: IterationLine['writes']): 
   return found && { node_id: '', ...found }
 }
 
-function parsed(text: string | null | undefined): Json {
-  return text === undefined || text === null ? null : (JSON.parse(text) as Json)
+function parsed(text: string | undefined): Json {
+  return text === undefined ? null : (JSON.parse(text) as Json)
 }
 
-/** A deleted variable is null here; one that was not written is missing. */
+/** One that was not written is missing. */
 function texts(writes: Record<string, string | null>): JsonObject {
-  return Object.fromEntries(Object.entries(writes).map(([key, text]) => [key, parsed(text)]))
+  return Object.fromEntries(
+    Object.entries(writes).map(([key, text]) => [key, text === null ? '(deleted)' : parsed(text)]),
+  )
 }
 
 /** The first place where two values differ, as a path from `field`. */
