@@ -15,7 +15,7 @@ import { Instances } from '../engine/run/instances.ts'
 import { Iteration, isWithoutItem, NodeFailure } from '../engine/run/iteration.ts'
 import { LoopEvents } from '../engine/run/loop-events.ts'
 import type { LoopScope } from '../engine/run/loop-scope.ts'
-import { compareDecisions, type Difference, nodeOf } from '../engine/trace/compare.ts'
+import { compareDecisions, compareReached, type Difference, nodeOf } from '../engine/trace/compare.ts'
 import { describe } from '../engine/trace/recorder.ts'
 import {
   type IterationLine,
@@ -120,13 +120,16 @@ class Replayer {
     })
     const outcome = await this.#drive(iteration, witness, line)
     for (const node of await iteration.end()) await instances.replace(node.id)
-    if (witness.stale !== undefined) {
-      return { kind: 'stale', node_id: nodeOf(witness.stale.at), field: witness.stale.field }
-    }
     const seen = describe(iteration, line.entry ?? undefined, outcome)
-    const difference = compareDecisions(line, seen, node => !this.#unshared.has(node))
-    if (difference === undefined) return { kind: 'identical' }
-    return { kind: 'diverged', before: nodesBefore(line, difference.node_id), ...difference }
+    const { stale } = witness
+    const compare = stale === undefined ? compareDecisions : compareReached
+    const difference = compare(line, seen, node => !this.#unshared.has(node))
+    if (difference !== undefined) {
+      return { kind: 'diverged', before: nodesBefore(line, difference.node_id), ...difference }
+    }
+    return stale === undefined
+      ? { kind: 'identical' }
+      : { kind: 'stale', node_id: nodeOf(stale.at), field: stale.field }
   }
 
   async close(): Promise<void> {

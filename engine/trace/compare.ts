@@ -26,6 +26,20 @@ export function compareDecisions(
   )
 }
 
+/** The same of an iteration that could not go on: only what was reached counts. */
+export function compareReached(
+  expected: Decisions,
+  seen: Decisions,
+  shared: (node: string) => boolean,
+): Difference | undefined {
+  const reached = new Set(seen.steps.map(({ at }) => at))
+  return compareSteps(
+    expected.steps.filter(({ at }) => reached.has(at)),
+    seen.steps,
+    shared,
+  )
+}
+
 /** The node of a place such as `each[3]/inner`. */
 export function nodeOf(place: string): string {
   return place.slice(place.lastIndexOf('/') + 1)

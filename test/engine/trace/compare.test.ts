@@ -1,6 +1,6 @@
 /** What counts as the same decision, and where the first other one is. */
 import { describe, expect, it } from 'vitest'
-import { compareDecisions, type Decisions, nodeOf } from '../../../engine/trace/compare.ts'
+import { compareDecisions, compareReached, type Decisions, nodeOf } from '../../../engine/trace/compare.ts'
 import type { StepNote } from '../../../engine/trace/witness.ts'
 
 const step = (at: string, set = {}, route = 'default'): StepNote => ({ at, did: 'complete', set, unset: [], route })
@@ -57,6 +57,14 @@ describe('compareDecisions', () => {
     const other = { ...recorded, steps: [...steps.slice(1), step('d')] }
     expect(compareDecisions(recorded, other, node => node !== 'a' && node !== 'd')).toBeUndefined()
     expect(compareDecisions(recorded, other, all)).toBeDefined()
+  })
+
+  it('looks only at what was reached when an iteration could not go on', () => {
+    const rest = { calls: [], outcome: { as: 'ok' as const }, writes }
+    expect(compareReached(recorded, { ...rest, steps: steps.slice(0, 2) }, all)).toBeUndefined()
+    const other = compareReached(recorded, { ...rest, steps: [step('b', {}, 'yes')] }, all)
+    expect(other).toEqual({ node_id: 'b', field: 'route', expected: 'default', seen: 'yes' })
+    expect(compareReached(recorded, { ...rest, steps: [step('d')] }, all)?.node_id).toBe('d')
   })
 
   it.each([
