@@ -1,11 +1,11 @@
 /** What is kept of a failure on disk: enough to repeat it, to read it, and to have every later run try it first. */
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { type Found, planText } from './explore.ts'
 import { reportHtml } from './report-html.ts'
 
 /** Plans here are tried by every run of the simulator before anything else. */
-export const foundFolder = join('scenarios', 'found')
+const foundFolder = join('scenarios', 'found')
 
 /** Writes what is known of a failure to a folder of its own; the folder. */
 export async function keepFailure(found: Found, out: string): Promise<string> {
@@ -30,6 +30,16 @@ export async function savePlan(found: Found): Promise<string> {
   const file = join(foundFolder, `${nameOf(found)}.json`)
   await writeFile(file, planText(found.plan))
   return file
+}
+
+/** These paths, and before them what was found earlier, if there is anything. */
+export async function withFound(paths: readonly string[]): Promise<readonly string[]> {
+  const isNamed = paths.some(path => resolve(path) === resolve(foundFolder))
+  const isThere = await stat(foundFolder).then(
+    found => found.isDirectory(),
+    () => false,
+  )
+  return isThere && !isNamed ? [foundFolder, ...paths] : paths
 }
 
 /** Names come from files and plans, which may hold anything. */

@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os'
 import { Command, CommanderError } from 'commander'
 import { messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
-import { keepFailure, savePlan } from './artifacts.ts'
+import { keepFailure, savePlan, withFound } from './artifacts.ts'
 import { readTargets, type Targets, usage } from './cli-targets.ts'
 import { type Exploration, explore, type Found, replayPlans, seedName } from './explore.ts'
 import { allFaultKinds, type FaultKind, faultKinds, isFaultKind } from './faults.ts'
@@ -103,9 +103,8 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
     progress: line => host.out.progress(line),
   }
   if (options.mutants === true) return await runMutants(settings.seeds, io)
-  const given = options.plan === undefined ? paths : [options.plan, ...paths]
   const registry = await host.openRegistry(options)
-  const targets = await readTargets(given.length > 0 ? given : ['scenarios'], { ...options, registry })
+  const targets = await readTargets(await given(paths, options), { ...options, registry })
   const names = [...targets.plans.map(({ plan }) => plan), ...targets.subjects].map(({ name }) => name)
   const told: Told = { ...options, startedMs, names }
   if (options.crashSweep === true) return await sweepAll(targets, { settings, io, told })
@@ -113,6 +112,13 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   if (host.registryModule !== undefined) nodes.module = { url: host.registryModule, options }
   const done = await runAll(targets, { settings, nodes, io })
   return await tell(done, told, io)
+}
+
+/** The paths to simulate. What was found before comes first, unless one plan is wanted, or one fault at a time. */
+async function given(paths: readonly string[], { plan, crashSweep }: SimOptions): Promise<readonly string[]> {
+  if (plan !== undefined) return [plan, ...paths]
+  const named = paths.length > 0 ? paths : ['scenarios']
+  return crashSweep === true ? named : await withFound(named)
 }
 
 /** Lines for whoever reads them: people, or with `--json` programs. */

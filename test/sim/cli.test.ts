@@ -1,9 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { JsonObject } from '../../engine/json.ts'
+import { withResult } from '../../engine/node/node.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
+import { Counter } from '../../engine/nodes/producers/counter.ts'
 import { keepFailure } from '../../sim/artifacts.ts'
 import { simCommand } from '../../sim/cli.ts'
 import { planText } from '../../sim/explore.ts'
@@ -20,6 +22,13 @@ function fileOf(json: object): string {
   const file = join(folder(), 'w.json')
   writeFileSync(file, JSON.stringify(json))
   return file
+}
+
+/** Every run replays these first. */
+const found = readdirSync('scenarios/found').length
+
+function failures(name: string): string {
+  return join('.theoneeye/failures', name)
 }
 
 async function sim(...words: string[]): Promise<{ code: number; lines: string[] }> {
@@ -41,7 +50,7 @@ describe('sim', () => {
     const { code, lines } = await sim(fileOf(twoLoops(4)), '--seeds', '5', '--json')
     expect([code, lines.length]).toEqual([0, 1])
     const summary = JSON.parse(lines[0] as string) as JsonObject
-    expect(summary).toMatchObject({ type: 'summary', runs: 5, failures: 0, inconclusive: 0 })
+    expect(summary).toMatchObject({ type: 'summary', runs: 5 + found, failures: 0, inconclusive: 0 })
     const fields = ['commits', 'crashes', 'failures', 'faults_applied', 'inconclusive', 'iterations', 'never_reached']
     expect(Object.keys(summary).sort()).toEqual([...fields, 'runs', 'simulated_ms', 'trace_hash', 'type', 'wall_ms'])
     expect(summary.iterations).toBeGreaterThanOrEqual(40)
@@ -49,7 +58,7 @@ describe('sim', () => {
 
   it('begins with the seed and what was drawn for it, and ends with the hash', async () => {
     const { lines } = await sim(fileOf(twoLoops(2)), '--seeds', '2', '--seed', '0xa')
-    expect(lines[0]).toMatch(/^seed 0xa: latency up to \d+ ms.* faults planned: /)
+    expect(lines[found]).toMatch(/^seed 0xa: latency up to \d+ ms.* faults planned: /)
     expect(lines.at(-1)).toMatch(/^trace hash [0-9a-f]{64}$/)
   })
 
@@ -85,8 +94,37 @@ describe('sim', () => {
       ),
     )
     writeFileSync(join(file, '../in.txt'), 'a\nb\nc\n')
-    const { code, lines } = await sim(file, '--seeds', '3', '--faults', 'none', '--json')
-    expect([code, JSON.parse(lines[0] as string)]).toMatchObject([0, { iterations: 9 }])
+    const iterations = async (seeds: string) => {
+      const { lines } = await sim(file, '--seeds', seeds, '--faults', 'none', '--json')
+      return (JSON.parse(lines[0] as string) as { iterations: number }).iterations
+    }
+    expect((await iterations('3')) - (await iterations('0'))).toBe(9)
+  })
+
+  it('keeps what fails, saves its plan for every later run, and tells it as JUnit XML', async () => {
+    const workflow = fileOf(twoLoops(2))
+    const home = process.cwd()
+    onTestFinished(() => process.chdir(home))
+    process.chdir(folder())
+    // a node that remembers earlier runs, which none may
+    const { execute } = Counter.prototype
+    let moods = 0
+    const moody = vi.spyOn(Counter.prototype, 'execute').mockImplementation(async function (
+      this: Counter,
+      input,
+      context,
+    ) {
+      const output = await execute.call(this, input, context)
+      return 'data' in output ? withResult(output, 'mood', { moods: ++moods }) : output
+    })
+    const { code, lines } = await sim(workflow, '--seeds', '1', '--save', '--junit', 'junit.xml', '--json')
+    moody.mockRestore()
+    expect([code, JSON.parse(lines[0] as string)]).toMatchObject([4, { type: 'failure', artifacts: failures('w-0x1') }])
+    expect(readdirSync(failures('w-0x1'))).toContain('report.html')
+    expect(readFileSync('junit.xml', 'utf8')).toContain('type="nondeterminism"')
+    expect(readdirSync('scenarios/found')).toEqual(['w-0x1.json'])
+    const again = await sim(workflow, '--seeds', '2', '--json')
+    expect([again.code, JSON.parse(again.lines[0] as string)]).toMatchObject([0, { runs: 3 }])
   })
 
   it.each([
