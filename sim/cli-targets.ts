@@ -4,6 +4,7 @@ import { basename, dirname, extname, join } from 'node:path'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { generatedSubjects } from './generate-workflow.ts'
 import { type Plan, parsePlan } from './plan.ts'
 import { compileScenario } from './scenario.ts'
 import { filesRead, loadSubject, type Subject } from './subject.ts'
@@ -12,6 +13,17 @@ export type Targets = { subjects: Subject[]; plans: { subject: Subject; plan: Pl
 
 export function usage(what: string): EngineError {
   return new EngineError('USAGE', `Cannot simulate: ${what}`)
+}
+
+/** What there is when nothing is named: a workflow per seed, the folder of scenarios if there is one, and `more`. */
+export async function readDefaults(more: readonly string[], options: { registry: NodeRegistry }): Promise<Targets> {
+  const isThere = await stat('scenarios').then(
+    () => true,
+    () => false,
+  )
+  const paths = isThere ? [...more, 'scenarios'] : more
+  const { plans } = paths.length > 0 ? await readTargets(paths, options) : { plans: [] }
+  return { plans, subjects: [await generatedSubjects(options.registry)] }
 }
 
 /** Reads every workflow and plan at these paths. Rejects with `USAGE` or `WORKFLOW_INVALID`. */

@@ -9,10 +9,11 @@ import { Command, CommanderError } from 'commander'
 import { messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { keepFailure, savePlan, withFound } from './artifacts.ts'
-import { readTargets, type Targets, usage } from './cli-targets.ts'
+import { readDefaults, readTargets, type Targets, usage } from './cli-targets.ts'
 import { type Exploration, explore, type Found, replayPlans, seedName } from './explore.ts'
 import { allFaultKinds, type FaultKind, faultKinds, isFaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
+import { plannedFor } from './generate-workflow.ts'
 import { junitXml } from './junit.ts'
 import { runMutants } from './mutants.ts'
 import { describeFailure, describePlan, exitCodes } from './report.ts'
@@ -74,7 +75,10 @@ function declare(): Command {
     .description(
       'Simulates many lives of workflows: crashes, lost replies, a server that forgets; and checks what must hold.',
     )
-    .argument('[paths...]', 'workflow files, stored plans, or folders of them (default: scenarios)')
+    .argument(
+      '[paths...]',
+      'workflow files, stored plans, or folders of them (default: generated workflows, and scenarios)',
+    )
     .option('--seeds <n>', 'how many lives of each workflow', '200')
     .option('--seed <n>', 'the first seed, e.g. 0x5eed; the others follow', '0x1')
     .option('--faults <list>', 'none, all, or kinds separated by commas', 'all')
@@ -104,7 +108,9 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   }
   if (options.mutants === true) return await runMutants(settings.seeds, io)
   const registry = await host.openRegistry(options)
-  const targets = await readTargets(await given(paths, options), { ...options, registry })
+  const read =
+    paths.length > 0 || options.plan !== undefined || options.crashSweep === true ? readTargets : readDefaults
+  const targets = await read(await given(paths, options), { ...options, registry })
   const names = [...targets.plans.map(({ plan }) => plan), ...targets.subjects].map(({ name }) => name)
   const told: Told = { ...options, startedMs, names }
   if (options.crashSweep === true) return await sweepAll(targets, { settings, io, told })
@@ -117,8 +123,8 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
 /** The paths to simulate. What was found before comes first, unless one plan is wanted, or one fault at a time. */
 async function given(paths: readonly string[], { plan, crashSweep }: SimOptions): Promise<readonly string[]> {
   if (plan !== undefined) return [plan, ...paths]
-  const named = paths.length > 0 ? paths : ['scenarios']
-  return crashSweep === true ? named : await withFound(named)
+  if (crashSweep === true) return paths.length > 0 ? paths : ['scenarios']
+  return await withFound(paths)
 }
 
 /** Lines for whoever reads them: people, or with `--json` programs. */
@@ -171,10 +177,15 @@ async function runAll(targets: Targets, { settings, nodes, io }: RunHow): Promis
   const [first] = targets.subjects
   if (!io.isJson) {
     for (const { plan } of targets.plans) io.out(describePlan(plan))
-    if (first !== undefined) io.out(describePlan(generatePlan(first, seedName(settings.firstSeed), settings.faults)))
+    if (first !== undefined) io.out(describeFirst(first, settings))
   }
   const replayed = targets.plans.length === 0 ? [] : [await replayPlans(targets.plans)]
   return first === undefined ? replayed : [...replayed, await exploreAll(targets.subjects, { settings, nodes, io })]
+}
+
+function describeFirst(first: Subject, { firstSeed, faults }: Settings): string {
+  const seed = seedName(firstSeed)
+  return describePlan(generatePlan(plannedFor(first, seed), seed, faults))
 }
 
 /** Until the seeds, or the time, are used up, or somebody presses Ctrl-C: then what was found so far is told. */

@@ -7,6 +7,7 @@ import { canonicalJson, type JsonObject } from '../engine/json.ts'
 import { type Crew, crewHere } from './crew.ts'
 import type { FaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
+import { plannedFor } from './generate-workflow.ts'
 import { type StartEngine, startFlowEngine } from './instance.ts'
 import type { Plan } from './plan.ts'
 import { type Found, type Outcome, runPlan } from './seed-run.ts'
@@ -92,7 +93,7 @@ export async function explore(subjects: readonly Subject[], options: ExploreOpti
     }
   }
   await Promise.all(Array.from({ length: crew.size }, lane))
-  const planOf = ({ subject, seed }: Done) => generatePlan(subjects[subject] as Subject, seed, faults)
+  const planOf = ({ subject, seed }: Done) => generatePlan(plannedFor(subjects[subject] as Subject, seed), seed, faults)
   const found = await explainAll(tally, { crew, planOf, ...(options.shrinks && { shrinks: options.shrinks }) })
   return { ...tally.result(found), traceHash: tally.runs === of ? tally.hash() : null }
 }

@@ -4,11 +4,12 @@
  * conditions, failures and the ends of cycles hang on; so every workflow ends on its own.
  */
 import fc from 'fast-check'
+import { requireWorkflow } from '../engine/graph/load-workflow.ts'
 import { hashUnit } from '../engine/hash.ts'
 import type { JsonObject } from '../engine/json.ts'
-import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { defaultRegistry, type NodeRegistry } from '../engine/node/node-registry.ts'
 import { buildSteps, type StepKind, stepKinds } from './generate-steps.ts'
-import { loadSubject, type Subject } from './subject.ts'
+import { loadSubject, type Source, type Subject } from './subject.ts'
 import { WorkflowDraft } from './workflow-draft.ts'
 
 type LoopDraw = {
@@ -158,5 +159,26 @@ export function drawWorkflow(seed: string): WorkflowDraw {
 
 /** The workflow of a seed, loaded. Rejects with `WORKFLOW_INVALID` only if this file is wrong. */
 export function generateSubject(seed: string, registry: NodeRegistry): Promise<Subject> {
-  return loadSubject({ name: 'generated', ...workflowOfDraw(drawWorkflow(seed)) }, registry)
+  return loadSubject(sourceOf(seed), registry)
+}
+
+function sourceOf(seed: string): Source {
+  return { name: 'generated', ...workflowOfDraw(drawWorkflow(seed)) }
+}
+
+/** Stands for the workflows of all seeds. */
+export async function generatedSubjects(registry: NodeRegistry): Promise<Subject> {
+  return { ...(await generateSubject('0x0', registry)), perSeed: true }
+}
+
+/** What a plan of this seed is made for: this very subject, or the workflow of the seed. */
+export function plannedFor(subject: Omit<Subject, 'expected'>, seed: string): Omit<Subject, 'expected'> {
+  if (subject.perSeed !== true) return subject
+  const source = sourceOf(seed)
+  return { ...source, graph: requireWorkflow(source.workflow, { registry: defaultRegistry(), name: source.name }) }
+}
+
+/** The same, with what the reference makes of it. */
+export async function simulatedFor(subject: Subject, seed: string): Promise<Subject> {
+  return subject.perSeed === true ? await generateSubject(seed, defaultRegistry()) : subject
 }

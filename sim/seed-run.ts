@@ -5,6 +5,7 @@
 
 import type { FaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
+import { simulatedFor } from './generate-workflow.ts'
 import type { StartEngine } from './instance.ts'
 import type { Plan } from './plan.ts'
 import { shrinkPlan } from './shrink.ts'
@@ -26,7 +27,8 @@ export type Outcome = { failure: Failure | undefined; stats: Stats; hash: string
 export type SeedJob = { seed: string; faults: readonly FaultKind[]; again: 'once' | 'twice' }
 
 export async function runSeed(subject: Subject, job: SeedJob, startEngine: StartEngine): Promise<Outcome> {
-  return await runPlan(subject, generatePlan(subject, job.seed, job.faults), { again: job.again, startEngine })
+  const own = await simulatedFor(subject, job.seed)
+  return await runPlan(own, generatePlan(own, job.seed, job.faults), { again: job.again, startEngine })
 }
 
 export async function runPlan(

@@ -7,7 +7,13 @@ import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { type Expected, expectedEffects } from './expected.ts'
 
 /** What a subject is made of: data, so that a worker can be handed it. */
-export type Source = { name: string; workflow: JsonObject; files: Record<string, string> }
+export type Source = {
+  name: string
+  workflow: JsonObject
+  files: Record<string, string>
+  /** Each seed makes a workflow of its own; this one only stands for them. */
+  perSeed?: true
+}
 
 export type Subject = Source & {
   graph: FlowGraph
