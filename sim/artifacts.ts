@@ -9,14 +9,15 @@ const foundFolder = join('scenarios', 'found')
 
 /** Writes what is known of a failure to a folder of its own; the folder. */
 export async function keepFailure(found: Found, out: string): Promise<string> {
-  const { failure, plan, original, lines } = found
+  const { failure, plan, original, lines, recorded: [header, ...iterations] = [] } = found
+  const trace = [...(header === undefined ? [] : [header]), ...lines, ...iterations]
   const folder = join(out, nameOf(found))
   const env = { node: process.version, platform: process.platform, arch: process.arch, failure }
   await mkdir(folder, { recursive: true })
   const files = {
     'plan.json': planText(plan),
     'original.json': planText(original),
-    'trace.jsonl': lines.map(line => `${line}\n`).join(''),
+    'trace.jsonl': trace.map(line => `${line}\n`).join(''),
     'report.html': reportHtml(found, folder),
     'env.json': `${JSON.stringify(env, null, 2)}\n`,
   }

@@ -8,6 +8,7 @@ import { generatePlan } from './generate.ts'
 import { simulatedFor } from './generate-workflow.ts'
 import type { StartEngine } from './instance.ts'
 import type { Plan } from './plan.ts'
+import { recording } from './recording.ts'
 import { shrinkPlan } from './shrink.ts'
 import type { Source, Subject } from './subject.ts'
 import { type Failure, type RunResult, type Stats, simulate } from './world.ts'
@@ -19,6 +20,8 @@ export type Found = {
   original: Plan
   /** Of the shrunk plan. */
   lines: string[]
+  /** Its iterations, behind a header, as `replay` reads them. */
+  recorded?: string[]
 }
 
 /** What is told of a run, without its trace. */
@@ -80,13 +83,18 @@ export async function explain(failed: FailedPlan, { startEngine, load }: ShrinkT
   const { failure, plan: original } = failed
   let { subject } = failed
   let stepsMax: number | undefined
-  const run = async (plan: Plan, trace: 'recent' | 'all'): Promise<RunResult> => {
+  const run = async (plan: Plan, trace: 'recent' | 'all', start = startEngine): Promise<RunResult> => {
     if (plan.workflow !== subject.workflow || plan.files !== subject.files) {
       const { workflow, files } = plan
       const { graph: _, expected: __, ...source } = subject
       subject = await load({ ...source, workflow, files })
     }
-    return await simulatePlan(subject, { plan, startEngine, trace, ...(stepsMax === undefined ? {} : { stepsMax }) })
+    return await simulatePlan(subject, {
+      plan,
+      startEngine: start,
+      trace,
+      ...(stepsMax === undefined ? {} : { stepsMax }),
+    })
   }
   const fails = async (plan: Plan): Promise<boolean> => {
     // a candidate that is no workflow any more does not count
@@ -99,6 +107,7 @@ export async function explain(failed: FailedPlan, { startEngine, load }: ShrinkT
   // a smaller plan that takes much longer is none
   if (isShrunk && failure.kind !== 'inconclusive') stepsMax = 2 * (await run(original, 'recent')).stats.steps + 5_000
   const plan = isShrunk ? await shrinkPlan(original, fails) : original
-  const { lines, failure: last } = await run(plan, 'all')
-  return { failure: last ?? failure, plan, original, lines }
+  const recorder = recording(plan, startEngine)
+  const { lines, failure: last } = await run(plan, 'all', recorder.startEngine)
+  return { failure: last ?? failure, plan, original, lines, recorded: recorder.lines }
 }

@@ -2,15 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { FlowEngine } from '../../engine/flow-engine.ts'
 import type { JsonObject } from '../../engine/json.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
-import { openTrace } from '../../engine/trace/trace.ts'
 import { allFaultKinds } from '../../sim/faults.ts'
 import { generatePlan } from '../../sim/generate.ts'
 import { generateSubject } from '../../sim/generate-workflow.ts'
-import type { StartEngine } from '../../sim/instance.ts'
+import { startFlowEngine } from '../../sim/instance.ts'
 import type { Plan } from '../../sim/plan.ts'
+import { recording } from '../../sim/recording.ts'
 import { replayTrace, type Verdict } from '../../sim/replay.ts'
 import { loadSubject, type Subject } from '../../sim/subject.ts'
 import { simulate } from '../../sim/world.ts'
@@ -20,14 +19,8 @@ const registry = defaultRegistry()
 const faults = allFaultKinds.filter(kind => !kind.startsWith('node-'))
 
 async function record(subject: Subject, plan: Plan): Promise<string[]> {
-  const lines: string[] = []
-  let sink: ReturnType<typeof openTrace> | undefined
-  const startEngine: StartEngine = options => {
-    sink ??= openTrace(options.graph, { engine: 'test', source: 'recorded' }, line => lines.push(line))
-    return new FlowEngine({ ...options, record: sink })
-  }
-  const { graph, expected } = subject
-  const { failure } = await simulate({ plan, graph, expected, startEngine, trace: 'recent' })
+  const { startEngine, lines } = recording(plan, startFlowEngine)
+  const { failure } = await simulate({ plan, ...subject, startEngine, trace: 'recent' })
   expect(failure).toBeUndefined()
   return lines
 }
@@ -75,6 +68,15 @@ describe('a recorded run', () => {
     expect(verdicts).toEqual([])
     expect(iterations).toBeGreaterThan(0)
     expect(identical).toBe(iterations)
+  })
+
+  it('is the same run as one that is not recorded', async () => {
+    const subject = await generateSubject('0x7', registry)
+    const plan = generatePlan(subject, '0x7', faults)
+    const run = (startEngine = startFlowEngine) => simulate({ plan, ...subject, startEngine, trace: 'recent' })
+    const { startEngine, lines } = recording(plan, startFlowEngine)
+    expect((await run(startEngine)).hash).toBe((await run()).hash)
+    expect(lines.length).toBeGreaterThan(10)
   })
 
   it('of a generated workflow replays identically', async () => {
