@@ -6,11 +6,15 @@
  */
 import { spawn } from 'node:child_process'
 import { EngineError } from '../engine/errors.ts'
-import type { JsonObject } from '../engine/json.ts'
 import { defaultRegistry } from '../engine/node/node-registry.ts'
-import { explore } from './explore.ts'
+import { type CanaryName, canaries } from './canaries.ts'
 import { allFaultKinds } from './faults.ts'
+import { generatePlan } from './generate.ts'
+import { startFlowEngine } from './instance.ts'
+import { runMutants as ofRunning } from './mutants-run.ts'
+import { storeMutants } from './mutants-store.ts'
 import { loadSubject } from './subject.ts'
+import { simulate } from './world.ts'
 
 export type Mutant = {
   name: string
@@ -18,71 +22,13 @@ export type Mutant = {
   file: string
   find: string
   replace: string
-  /** The invariants one of which must find it. */
+  /** The invariants (or other kinds of failure) one of which must find it. */
   caughtBy: readonly string[]
+  /** The workflow in which it is looked for; `plain` unless told. */
+  canary?: CanaryName
 }
 
-export const mutants: readonly Mutant[] = [
-  {
-    name: 'double push after an ambiguous commit',
-    file: 'store/scripts/prelude',
-    find: '=== call.token)',
-    replace: '=== call.token) return undefined; else if (db === undefined)',
-    caughtBy: ['conservation', 'exactly-once'],
-  },
-  {
-    name: 'state saved outside the commit',
-    file: 'run/flow-runner',
-    find: 'const failure = await this.#outcome(next)',
-    replace: `if (next.iteration.effects.state.size > 0)
-      await this.#store.commit([{ ...next.iteration.effects.toCommit(undefined), pushes: [], outcome: 'state' }], 1000, { ...this.#source.wish(), most: 0 })
-    const failure = await this.#outcome(next)`,
-    caughtBy: ['exactly-once'],
-  },
-  {
-    name: 'join that waits for a dead branch',
-    file: 'run/walk',
-    find: 'this.#live[edge] = live',
-    replace: `this.#live[edge] = live
-    if (!live && this.#plan.steps[this.#plan.edges[edge].to].incoming.length > 1) return`,
-    caughtBy: ['exactly-once'],
-  },
-  {
-    name: '`ended` written too early',
-    file: 'store/scripts/complete',
-    find: 'if (!upstream.every(ended))',
-    replace: 'if (db === undefined)',
-    caughtBy: ['completion'],
-  },
-  {
-    name: 'reversed recovery',
-    file: 'store/scripts/prelude',
-    find: 'claims.toReversed()',
-    replace: 'claims',
-    caughtBy: ['fifo'],
-  },
-  {
-    name: 'seq not checked after a rollback',
-    file: 'store/scripts/prelude',
-    find: '!== call.seq)',
-    replace: '!== call.seq && db === undefined)',
-    caughtBy: ['exactly-once', 'conservation', 'crash'],
-  },
-  {
-    name: 'an ended loop is forgotten before the run is complete',
-    file: 'run/supervisor',
-    find: 'if (this.#allEnded(answer.run))',
-    replace: 'if (replica !== undefined)',
-    caughtBy: ['stuck'],
-  },
-  {
-    name: 'reads give up in an outage',
-    file: 'run/flow-runner',
-    find: 'return retryTransient({ clock: ports.clock, signal: control.aborted, pauseMsMax: limits.wakeWaitMs }, call)',
-    replace: 'return call()',
-    caughtBy: ['crash'],
-  },
-]
+export const mutants: readonly Mutant[] = [...storeMutants, ...ofRunning]
 
 export type Hunt = {
   name: string
@@ -103,7 +49,7 @@ export function fileOf({ file }: Mutant): URL {
 /** Plants a bug in a process of its own and simulates there until something fails, or `seedsMax` is reached. */
 export async function hunt(mutant: Mutant, seedsMax: number): Promise<Hunt> {
   const script = `import(${JSON.stringify(import.meta.url)})
-    .then(here => here.huntHere(${seedsMax})).then(found => process.stdout.write(JSON.stringify(found)))`
+    .then(here => here.huntHere(${seedsMax}, ${JSON.stringify(mutant.canary ?? 'plain')})).then(found => process.stdout.write(JSON.stringify(found)))`
   const loaders = ['--import', hookOf(mutant), ...(isSource ? ['--import', 'tsx'] : [])]
   const output = await run([...loaders, '--input-type=module', '--eval', script])
   const { caughtBy, seeds } = JSON.parse(output) as { caughtBy?: string; seeds: number }
@@ -111,11 +57,18 @@ export async function hunt(mutant: Mutant, seedsMax: number): Promise<Hunt> {
 }
 
 /** What the process with the planted bug does. */
-export async function huntHere(seedsMax: number): Promise<{ caughtBy?: string; seeds: number }> {
-  const subject = await loadSubject({ name: 'canary', workflow: canary, files: {} }, defaultRegistry())
-  const done = await explore([subject], { seeds: seedsMax, firstSeed: 1, faults: allFaultKinds, stopAtFailure: true })
-  const caughtBy = done.found[0]?.failure.invariant
-  return caughtBy === undefined ? { seeds: done.runs } : { caughtBy, seeds: done.runs }
+export async function huntHere(
+  seedsMax: number,
+  canary: CanaryName = 'plain',
+): Promise<{ caughtBy?: string; seeds: number }> {
+  const subject = await loadSubject({ name: canary, workflow: canaries[canary], files: {} }, defaultRegistry())
+  const { graph, expected } = subject
+  for (let seed = 1; seed <= seedsMax; seed++) {
+    const plan = generatePlan(subject, `0x${seed.toString(16)}`, allFaultKinds)
+    const { failure } = await simulate({ plan, graph, expected, startEngine: startFlowEngine, trace: 'recent' })
+    if (failure !== undefined) return { caughtBy: failure.invariant, seeds: seed }
+  }
+  return { seeds: seedsMax }
 }
 
 /** Plants all bugs, one after another; 0 when each was found by one of its invariants. */
@@ -169,29 +122,4 @@ function run(args: readonly string[]): Promise<string> {
         reject(new EngineError('BUG', `Cannot run a mutant: its process ended with ${code}: ${stderr.slice(-2_000)}`))
     })
   })
-}
-
-/** Two loops over a queue that fills, with state, a join of a taken and an untaken branch, and durable delays. */
-const canary: JsonObject = {
-  id: 'canary',
-  nodes: [
-    { id: 'count', type: 'counter', data: { form: { min_value: 1, max_value: 12 } } },
-    { id: 'odd', type: 'if-condition', data: { form: { condition_expression: 'data.counter.current % 2 == 1' } } },
-    { id: 'note', type: 'data-transformer', data: { form: { output_template: '{"odd": true}', overwrite: false } } },
-    { id: 'join', type: 'log', data: { form: { message: 'joined' } } },
-    { id: 'out', type: 'queue-writer', data: { form: {} } },
-    { id: 'in', type: 'queue-reader', data: { form: {} } },
-    { id: 'slow', type: 'static-delay-node', data: { form: { interval: 0.04, unit: 'seconds' } } },
-    { id: 'done', type: 'queue-writer', data: { form: { queue_name: 'done' } } },
-  ],
-  edges: [
-    { id: 'e1', source: 'count', target: 'odd' },
-    { id: 'e2', source: 'odd', target: 'note', sourceHandle: 'yes' },
-    { id: 'e3', source: 'note', target: 'join' },
-    { id: 'e4', source: 'odd', target: 'join', sourceHandle: 'no' },
-    { id: 'e5', source: 'join', target: 'out' },
-    { id: 'e6', source: 'out', target: 'in' },
-    { id: 'e7', source: 'in', target: 'slow' },
-    { id: 'e8', source: 'slow', target: 'done' },
-  ],
 }

@@ -29,6 +29,7 @@ class FailFast implements Invariant {
   readonly name = 'fail-fast'
   readonly #report: Report
   readonly #letters: string
+  readonly #deliveriesMax: number
   /** Keys of items given up. */
   #dead = new Set<string>()
   /** Loop and iteration → the node that failed, of iterations that are not told as ended. */
@@ -38,6 +39,7 @@ class FailFast implements Invariant {
 
   constructor({ graph, report }: InvariantContext) {
     this.#report = report
+    this.#deliveriesMax = graph.workflow.settings.max_deliveries
     this.#letters = keysOf(graph.workflow.id).deadLetters
   }
 
@@ -95,6 +97,15 @@ class FailFast implements Invariant {
     )
   }
 
+  /** Deliveries count the one that was not made any more. */
+  #isPoison(key: string, deliveries: number): void {
+    if (deliveries > this.#deliveriesMax) return
+    this.#report(
+      `item ${key} is poison after ${this.#deliveriesMax} deaths of its holder`,
+      `it was given up after ${deliveries - 1}`,
+    )
+  }
+
   #dies(key: string, id: string, { op, loop, db }: Applied): void {
     if (op !== 'commit') this.#report('dead letters come from commits', `${op} brought ${id}`)
     this.#dead.add(key)
@@ -103,7 +114,8 @@ class FailFast implements Invariant {
     const missing = Object.entries(fields).filter(([name, type]) => typeof said[name] !== type || said[name] === null)
     if (missing.length > 0) {
       this.#report(`dead letter ${id} says what happened`, `it has no ${missing.map(([name]) => name).join(', ')}`)
-    } else if (said.loop !== loop) this.#report(`dead letter ${id} is of loop "${loop}"`, `it says "${said.loop}"`)
+    } else if (isJsonObject(said.error) && said.error.code === 'POISON') this.#isPoison(key, Number(said.deliveries))
+    else if (said.loop !== loop) this.#report(`dead letter ${id} is of loop "${loop}"`, `it says "${said.loop}"`)
   }
 }
 

@@ -6,6 +6,7 @@ import { branches } from './branches.ts'
 import { check } from './check.ts'
 import { completion } from './completion.ts'
 import { conservation } from './conservation.ts'
+import { drain } from './drain.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { failFast } from './fail-fast.ts'
 import { fencing } from './fencing.ts'
@@ -21,6 +22,7 @@ export const allInvariants: readonly MakeInvariant[] = [
   branches,
   failFast,
   backPressure,
+  drain,
   completion,
   check,
   exactlyOnce,

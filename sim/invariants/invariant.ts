@@ -50,6 +50,7 @@ export const inWords = {
   'back-pressure': 'no queue is filled beyond its limit',
   check: 'what the scenario says must hold in the end, holds',
   fencing: 'who does not hold a replica, or was left behind, changes nothing in its name',
+  drain: 'a replica that is given back leaves no holder, and its claims are as they were',
 } as const
 
 export function describe({ what, expected, seen }: Difference): [string, string] {

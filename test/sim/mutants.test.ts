@@ -1,8 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { fileOf, hunt, huntHere, mutants } from '../../sim/mutants.ts'
+import { type CanaryName, canaries } from '../../sim/canaries.ts'
+import { fileOf, hunt, huntHere, type Mutant, mutants } from '../../sim/mutants.ts'
 
 const seedsMax = 200
+
+/** One for each of several invariants; each costs a process. */
+const samples = [
+  'recovery forgets the claims',
+  'one item more than the limit',
+  'a lease is taken from its holder',
+  'state saved outside the commit',
+  'a dead letter without its error',
+]
 
 describe('mutants', () => {
   it.each(mutants.map(mutant => [mutant.name, mutant] as const))(
@@ -16,11 +26,16 @@ describe('mutants', () => {
     },
   )
 
-  it('find nothing in the engine as it is', async () => {
-    expect(await huntHere(30)).toEqual({ seeds: 30 })
-  })
+  it.each(Object.keys(canaries) as CanaryName[])(
+    'find nothing in the engine as it is: %s',
+    async canary => {
+      expect(await huntHere(5, canary)).toEqual({ seeds: 5 })
+    },
+    60_000,
+  )
 
-  it.each(mutants.map(mutant => [mutant.name, mutant] as const))(
+  // all of them: theoneeye sim --mutants
+  it.each(samples.map(name => [name, mutants.find(mutant => mutant.name === name) as Mutant] as const))(
     '%s is found',
     async (_name, mutant) => {
       const { caughtBy, seeds } = await hunt(mutant, seedsMax)

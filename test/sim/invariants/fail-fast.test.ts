@@ -76,6 +76,11 @@ describe('fail-fast', () => {
   ])('notices a letter %s', (_what, record, seen) => {
     expect(reports(failFast, graph, invariant => dies(invariant, record))).toEqual([seen])
   })
+  it('lets an item be poison after three deaths, and not before', () => {
+    const poison = (deliveries: number): JsonObject => ({ ...letter, error: { code: 'POISON' }, deliveries })
+    expect(reports(failFast, graph, invariant => dies(invariant, poison(4)))).toEqual([])
+    expect(reports(failFast, graph, invariant => dies(invariant, poison(3)))).toEqual(['it was given up after 2'])
+  })
   it('forgets a death that Redis forgot', () => {
     const seen = reports(failFast, graph, invariant => {
       const restore = invariant.save?.()
