@@ -6,6 +6,7 @@ export { type Exploration, type ExploreOptions, explore, type Found, replayPlans
 export { allFaultKinds, type FaultKind, faultKinds } from './faults.ts'
 export { generatePlan } from './generate.ts'
 export { generateSubject, workflowDraws, workflowOfDraw } from './generate-workflow.ts'
+export { type Items, type Left, type Simulated, type SimulateOptions, SimulationFailed, simulate } from './library.ts'
 export { type Plan, type PlanEvent, type PlanSettings, parsePlan } from './plan.ts'
 export { loadSubject, type Subject } from './subject.ts'
-export { type Failure, type FailureKind, type RunResult, type Stats, simulate } from './world.ts'
+export type { Failure, FailureKind, RunResult, Stats } from './world.ts'

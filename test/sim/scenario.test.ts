@@ -49,6 +49,12 @@ arrivals:
   - { queue: orders, items: [{ n: 1 }, { n: 9 }, { n: 3 }] }
 `
 
+it('the story in the README holds', async () => {
+  const readme = readFileSync(join(folder, '../README.md'), 'utf8')
+  const done = await replayPlans(await compile(/```yaml\n(.*?)```/s.exec(readme)?.[1] ?? ''))
+  expect([done.runs, done.found.map(({ failure }) => failure)]).toEqual([3, []])
+})
+
 describe('what must hold', () => {
   it.each([
     ['queues: { done: 2 }', ''],
