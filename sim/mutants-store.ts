@@ -166,14 +166,6 @@ export const storeMutants: readonly Mutant[] = [
     caughtBy: ['completion'],
   },
   {
-    name: 'a loop ends in front of a queue that is not empty',
-    file: 'store/scripts/complete',
-    find: 'if (queues.some(',
-    replace: 'if (db === undefined && queues.some(',
-    caughtBy: ['completion'],
-    canary: 'tight',
-  },
-  {
     name: 'a server that loads its data is an error',
     file: 'store/retry',
     find: "'REDIS_LOADING', ",
