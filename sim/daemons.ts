@@ -13,6 +13,7 @@ import type { SimTime } from './clock.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
 import { Instance, type StartEngine } from './instance.ts'
 import { LocalTime } from './local-time.ts'
+import type { Victim } from './misbehave.ts'
 import type { MemoryFiles } from './outside.ts'
 import type { PlanSettings } from './plan.ts'
 import type { Draws } from './random.ts'
@@ -25,7 +26,8 @@ export type DaemonsHost = {
   server: SimServer
   book: FaultBook
   settings: PlanSettings
-  graph: FlowGraph
+  /** The workflow as one life of a daemon has it. */
+  graphFor(victim: Victim): FlowGraph
   files: MemoryFiles
   startEngine: StartEngine
   /** The run is complete, as the server says. */
@@ -48,6 +50,8 @@ type Daemon = {
   local: LocalTime | undefined
   /** When it wakes up, in milliseconds since the beginning. */
   wakesMs: number
+  /** Until when somebody slept in its earlier lives. */
+  sleptMs: number
   state: 'up' | 'down' | 'done' | 'dead for ever'
 }
 
@@ -65,7 +69,7 @@ export class Daemons {
       const number = i + 1
       const isApart = number > 1 && draws.chance(`daemon ${number} apart`, settings.elsewhere)
       const boot = `machine-${isApart ? number : 1}`
-      return { number, lives: 0, boot, instance: undefined, local: undefined, wakesMs: 0, state: 'down' }
+      return { number, lives: 0, boot, instance: undefined, local: undefined, wakesMs: 0, sleptMs: 0, state: 'down' }
     })
   }
 
@@ -88,7 +92,8 @@ export class Daemons {
 
   /** Until when somebody sleeps on purpose, or is paused, in milliseconds since the beginning. */
   sleepsUntil(): number {
-    return Math.max(0, ...this.#all.map(({ instance, wakesMs }) => Math.max(instance?.sleepsUntil() ?? 0, wakesMs)))
+    const of = ({ instance, wakesMs, sleptMs }: Daemon) => Math.max(instance?.sleepsUntil() ?? 0, wakesMs, sleptMs)
+    return Math.max(0, ...this.#all.map(of))
   }
 
   /** Faults are over: a core of the daemons is well from now on, and the others never come back. */
@@ -125,9 +130,10 @@ export class Daemons {
       daemon.state = 'done'
       return
     }
-    const { settings, draws, time, tell, graph, files, startEngine } = this.#host
+    const { settings, draws, time, tell, graphFor, files, startEngine } = this.#host
     const { number } = daemon
     daemon.lives += 1
+    daemon.sleptMs = Math.max(daemon.sleptMs, daemon.instance?.sleepsUntil() ?? 0)
     daemon.state = 'up'
     if (daemon.lives > 1 && draws.chance(`daemon ${number} elsewhere`, settings.elsewhere)) {
       daemon.boot = `machine-${number}.${daemon.lives}`
@@ -137,12 +143,14 @@ export class Daemons {
     tell({ ms: time.ms, daemon: 'starts', number, life: lives, boot })
     const local = new LocalTime(time)
     daemon.local = local
+    const wire = this.#wire(daemon, local, () => instance)
+    const graph = graphFor({ noted: mood => this.#host.book.note(mood), kill: wire.crash })
     const instance = new Instance({
       name: `${number}.${lives}`,
       pid: 1000 * number + lives,
       boot,
       graph,
-      wire: this.#wire(daemon, local, () => instance),
+      wire,
       files,
       startEngine,
       isGone: identity => identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false,

@@ -25,6 +25,10 @@ export const faultKinds = {
   pause: 'the daemon stands still for a while, and does not know that it did',
   'clock-jump': 'the wall clock of the daemon jumps',
   'clock-drift': 'the wall clock of the daemon runs too fast or too slow',
+  'node-throws': 'nodes throw for some items',
+  'node-hangs': 'nodes never end for some items',
+  'node-slow': 'nodes take long for some items',
+  'node-kills': 'nodes take their process down for some items',
 } as const
 
 export type FaultKind = keyof typeof faultKinds
@@ -64,8 +68,13 @@ export class FaultBook {
       (events as PlanEvent[]).filter(each => each !== event),
     )
     this.#left -= 1
-    this.applied.set(kind, (this.applied.get(kind) ?? 0) + 1)
+    this.note(kind)
     return event.args
+  }
+
+  /** A fault that hits items, not operations, came about. */
+  note(kind: FaultKind): void {
+    this.applied.set(kind, (this.applied.get(kind) ?? 0) + 1)
   }
 
   /** Faults stop: what has not happened will not. */

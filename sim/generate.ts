@@ -26,9 +26,20 @@ const most: Partial<Record<FaultKind, number>> = {
 }
 const mostPerKind = 12
 
-/** Operations of a loop; writes in flight are hit more often than the others. */
-const loopOperations = { commit: 5, claim: 2, acquire: 1, complete: 3, delay: 3, release: 2, wait: 0.5 }
-const otherOperations = { 'start-run': 1, renew: 0.5, hget: 0.5, hgetall: 0.5 }
+/** Operations by how often they are hit: those that write ten times as often as the others. */
+const loopOperations = { commit: 5, claim: 5, acquire: 5, complete: 5, delay: 5, release: 5, wait: 0.5 }
+const otherOperations = { 'start-run': 5, renew: 0.5, hget: 0.5, hgetall: 0.5 }
+/** What is not Redis: only its caller can die of it. */
+const outsideOperations = { write: 5, http: 5, read: 0.5 }
+
+/** How many of the items are hit, and how rarely there are such nodes at all. */
+const nodeOdds: Partial<Record<FaultKind, readonly number[]>> = {
+  'node-throws': [0.05, 0.3],
+  'node-hangs': [0.03],
+  'node-slow': [0.05, 0.3],
+  'node-kills': [0.02, 0.1],
+}
+const nodeChance = 0.1
 
 /** Faults that make no sense for a wait: it changes nothing and is asked anew. */
 const notOnWait: ReadonlySet<FaultKind> = new Set([
@@ -43,7 +54,8 @@ const notOnWait: ReadonlySet<FaultKind> = new Set([
 
 export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, allowed: readonly FaultKind[]): Plan {
   const draws = new Draws(`${seed}|plan`)
-  const kinds = allFaultKinds.filter(kind => draws.chance(`kind ${kind}`, 0.45) && allowed.includes(kind))
+  const chance = (kind: FaultKind): number => (nodeOdds[kind] === undefined ? 0.45 : nodeChance)
+  const kinds = allFaultKinds.filter(kind => draws.chance(`kind ${kind}`, chance(kind)) && allowed.includes(kind))
   const targets = targetsOf(subject.graph)
   const events = kinds.flatMap(kind => eventsOf(kind, targets, draws))
   const { name, workflow, files } = subject
@@ -68,15 +80,23 @@ function targetsOf(graph: FlowGraph): Target[] {
   const perLoop = graph.loops.flatMap(({ id }) =>
     Object.entries(loopOperations).map(([op, weight]) => ({ op, loop: id, weight })),
   )
-  return [...perLoop, ...Object.entries(otherOperations).map(([op, weight]) => ({ op, loop: '', weight }))]
+  const others = Object.entries({ ...otherOperations, ...outsideOperations })
+  return [...perLoop, ...others.map(([op, weight]) => ({ op, loop: '', weight }))]
 }
 
 /** Faults of one kind: for each operation the gaps between those it hits are drawn, in a length drawn for the run. */
 function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): PlanEvent[] {
+  const odds = nodeOdds[kind]
+  if (odds !== undefined) {
+    return [
+      { at: 0, actor: 'daemon', kind, args: { op: 'execute', loop: '', n: 1, odds: draws.pick(`odds ${kind}`, odds) } },
+    ]
+  }
   const gap = draws.pick(`gap ${kind}`, [4, 12, 40, 120])
   const found: (PlanEvent & { n: number })[] = []
   for (const { op, loop, weight } of targets) {
     if (op === 'wait' && notOnWait.has(kind)) continue
+    if (op in outsideOperations && !kind.startsWith('crash')) continue
     const key = `${kind} ${op} ${loop}`
     const gapMax = Math.ceil((2 * gap * targets.length) / (4 * weight))
     for (let n = draws.whole(key, 1, gapMax); n <= horizon; n += draws.whole(key, 1, gapMax)) {

@@ -45,7 +45,10 @@ export class Instance {
   readonly #options: InstanceOptions
   readonly #redis: SimRedis
   readonly #engine: Engine
-  readonly #longSleeps = new Set<number>()
+  /** Until when → since when. */
+  readonly #longSleeps = new Map<number, number>()
+  /** When the last one ended that had really been long. */
+  #wokeMs = 0
   isAlive = true
 
   constructor(options: InstanceOptions) {
@@ -81,12 +84,18 @@ export class Instance {
     this.isAlive = false
     this.#redis.die()
     this.#options.wire.local.end()
+    for (const begunMs of this.#longSleeps.values()) this.#notesWaking(begunMs)
     this.#longSleeps.clear()
   }
 
   /** Until when somebody here sleeps on purpose, in milliseconds since the beginning. */
   sleepsUntil(): number {
-    return Math.max(0, ...this.#longSleeps)
+    return Math.max(this.#wokeMs, ...this.#longSleeps.keys())
+  }
+
+  #notesWaking(begunMs: number): void {
+    const { ms } = this.#options.wire.time
+    if (ms - begunMs >= longSleepMs) this.#wokeMs = ms
   }
 
   #ports(): Ports {
@@ -119,14 +128,19 @@ export class Instance {
     return new Promise((resolve, reject) => {
       const { time, local } = this.#options.wire
       const until = time.ms + ms
-      if (ms >= longSleepMs) this.#longSleeps.add(until)
+      const begunMs = time.ms
+      if (ms >= longSleepMs) this.#longSleeps.set(until, begunMs)
+      const wake = (): void => {
+        this.#longSleeps.delete(until)
+        this.#notesWaking(begunMs)
+      }
       const abort = (): void => {
         cancel()
-        this.#longSleeps.delete(until)
+        wake()
         reject(signal?.reason)
       }
       const cancel = local.after(ms, () => {
-        this.#longSleeps.delete(until)
+        wake()
         signal?.removeEventListener('abort', abort)
         resolve()
       })

@@ -15,6 +15,7 @@ import type { Expected } from './expected.ts'
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
 import type { StartEngine } from './instance.ts'
 import { Invariants } from './invariants/index.ts'
+import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
 import { MemoryFiles } from './outside.ts'
 import type { Plan } from './plan.ts'
 import { Draws } from './random.ts'
@@ -73,12 +74,18 @@ const afterEndMs = 15_000
 const escapeCheckEvery = 256
 
 /** Simulates one plan. Only one simulation at a time may run in a process: it replaces globals while it does. */
-export function simulate(options: WorldOptions): Promise<RunResult> {
-  return new World(options).run()
+export async function simulate(options: WorldOptions): Promise<RunResult> {
+  const { graph, plan, expected } = options
+  const misbehaviour = await misbehaviourOf(plan, graph)
+  if (misbehaviour === undefined) return await new World({ ...options, graphFor: () => graph }).run()
+  const { graphFor } = misbehaviour
+  return await new World({ ...options, graphFor, expected: expected && misbehaviour.expected }).run()
 }
 
+type Prepared = WorldOptions & { graphFor: Misbehaviour['graphFor'] }
+
 class World {
-  readonly #options: WorldOptions
+  readonly #options: Prepared
   readonly #time = new SimTime()
   readonly #draws: Draws
   readonly #book: FaultBook
@@ -95,7 +102,7 @@ class World {
   #completedMs = 0
   #failure: Failure | undefined
 
-  constructor(options: WorldOptions) {
+  constructor(options: Prepared) {
     const { plan, graph, expected } = options
     this.#options = options
     this.#draws = new Draws(plan.seed)
@@ -120,14 +127,14 @@ class World {
   }
 
   #makeDaemons(): Daemons {
-    const { plan, graph, startEngine } = this.#options
+    const { plan, graphFor, startEngine } = this.#options
     return new Daemons({
       time: this.#time,
       draws: this.#draws,
       server: this.#server,
       book: this.#book,
       settings: plan.settings,
-      graph,
+      graphFor,
       files: this.#files,
       startEngine,
       isCompleted: () => this.#isCompleted(),
