@@ -195,11 +195,12 @@ class World {
         `${step} steps in ${ms / 1000} s were not enough`,
       )
     }
-    if (this.#daemons.atRest) this.#rest()
     if (ms > this.#options.plan.settings.faultsUntilMs || step > faultStepsMax) {
       this.#book.close()
       this.#daemons.heal()
     }
+    // after the healing: it may leave nobody who still has something to do, and no timer that would lead here again
+    if (this.#daemons.atRest) this.#rest()
     const since = Math.max(this.#progressMs, this.#daemons.sleepsUntil())
     if (ms - since > standstillMs) this.#stuck()
     return this.#failure !== undefined

@@ -84,7 +84,6 @@ describe('bad usage', () => {
     [['run', orders, '--fresh', '--adopt']],
     [['run', orders, '--pool', 'fibre']],
     [['run', orders, '--pool', 'thread']],
-    [['run', orders, '--trace', 'x.jsonl']],
     [['queue']],
     [['queue', 'peek', 'orders']],
     [['queue', 'push', 'orders', 'q', '--data', '{']],

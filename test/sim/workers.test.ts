@@ -44,7 +44,7 @@ describe('workers', () => {
     ['hangs', 4_000, { kind: 'stuck', invariant: 'hang', expected: 'a run ends within 4 s of real time' }],
     ['exits', 60_000, { kind: 'crash', invariant: 'crash' }],
   ])('take a run that %s for a failure, and the others go on', async (nodes, hangMs, failure) => {
-    const url = pathToFileURL(join(import.meta.dirname, '../support/odd-registry.ts')).href
+    const url = pathToFileURL(join(import.meta.dirname, '../support/odd-registry.mjs')).href
     const subjects = [await subjectOf(twoLoops(2))]
     const done = await exploreWith(
       subjects,
