@@ -3,6 +3,7 @@
  * workflow: so it is checked here, once, and refused with what is wrong. The check of a kind looks at the nearest
  * ancestor that declares one instead of using `instanceof`: custom nodes may come with a copy of the base classes.
  */
+import { editDistance } from '../edit-distance.ts'
 import { EngineError } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 import { builtinNodes } from '../nodes/index.ts'
@@ -153,18 +154,4 @@ function baseKind(nodeClass: NodeClass): unknown {
     if (Object.hasOwn(base as object, 'kind')) return (base as { kind: unknown }).kind
   }
   return undefined
-}
-
-/** Levenshtein distance: how many letters to change, add or drop. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[b.length] as number
 }

@@ -2,6 +2,7 @@
  * How templates fail: three codes, one grammar. Syntax faults are found at load and say line and column (from 1);
  * failures and budgets happen while rendering. Hints are the rewrite to type instead.
  */
+import { editDistance } from '../../edit-distance.ts'
 import { EngineError } from '../../errors.ts'
 
 export type Place = { readonly line: number; readonly column: number }
@@ -37,7 +38,7 @@ export function overBudget(what: string, max: number): EngineError {
   })
 }
 
-/** `; did you mean "x"?` for the name nearest to a misspelt one, or an empty text. */
+/** The name nearest to a misspelt one, for "did you mean"; undefined when none is near. */
 export function nearest(name: string, names: Iterable<string>): string | undefined {
   let best: string | undefined
   let least = Math.max(1, Math.floor(name.length / 3)) + 1
@@ -49,17 +50,4 @@ export function nearest(name: string, names: Iterable<string>): string | undefin
     }
   }
   return best
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[b.length] as number
 }
