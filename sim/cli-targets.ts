@@ -9,7 +9,12 @@ import { type Plan, parsePlan } from './plan.ts'
 import { compileScenario } from './scenario.ts'
 import { filesRead, loadSubject, type Subject } from './subject.ts'
 
-export type Targets = { subjects: Subject[]; plans: { subject: Subject; plan: Plan }[] }
+/** `tested`: plans that only a user's test can repeat, by their files. */
+export type Targets = {
+  subjects: Subject[]
+  plans: { subject: Subject; plan: Plan }[]
+  tested: { plan: Plan; file: string }[]
+}
 
 export function usage(what: string): EngineError {
   return new EngineError('USAGE', `Cannot simulate: ${what}`)
@@ -22,8 +27,8 @@ export async function readDefaults(more: readonly string[], options: { registry:
     () => false,
   )
   const paths = isThere ? [...more, 'scenarios'] : more
-  const { plans } = paths.length > 0 ? await readTargets(paths, options) : { plans: [] }
-  return { plans, subjects: [await generatedSubjects(options.registry)] }
+  const { plans, tested } = paths.length > 0 ? await readTargets(paths, options) : { plans: [], tested: [] }
+  return { plans, tested, subjects: [await generatedSubjects(options.registry)] }
 }
 
 /** Reads every workflow and plan at these paths. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
@@ -32,7 +37,7 @@ export async function readTargets(
   options: { registry: NodeRegistry; files?: string },
 ): Promise<Targets> {
   const { registry } = options
-  const targets: Targets = { subjects: [], plans: [] }
+  const targets: Targets = { subjects: [], plans: [], tested: [] }
   for (const file of (await Promise.all(paths.map(filesAt))).flat()) {
     const name = basename(file, extname(file))
     if (/\.ya?ml$/.test(file)) {
@@ -42,13 +47,14 @@ export async function readTargets(
     const { text, json } = await readJson(file)
     if ('events' in json && 'settings' in json && 'version' in json) {
       const plan = parsePlan(text, file)
-      targets.plans.push({ subject: await loadSubject(plan, registry), plan })
+      if (plan.test === undefined) targets.plans.push({ subject: await loadSubject(plan, registry), plan })
+      else targets.tested.push({ plan, file })
     } else {
       const files = await readFiles(json, options.files ?? dirname(file))
       targets.subjects.push(await loadSubject({ name, workflow: json, files }, registry))
     }
   }
-  if (targets.subjects.length + targets.plans.length > 0) return targets
+  if (targets.subjects.length + targets.plans.length + targets.tested.length > 0) return targets
   throw usage(`there is nothing at ${paths.join(', ')}; name a workflow file, a scenario, a folder of them, or a plan`)
 }
 

@@ -20,6 +20,7 @@ import { describeFailure, describePlan, exitCodes } from './report.ts'
 import { loadSubject, type Subject } from './subject.ts'
 import { progressInWords, summarise, summaryInWords } from './summary.ts'
 import { sweepCrashes, sweepFaults } from './sweep.ts'
+import { repeatInTest } from './user-test.ts'
 import { type RegistryModule, Workers } from './workers.ts'
 
 export { replayCommand } from './replay-cli.ts'
@@ -111,7 +112,8 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   const read =
     paths.length > 0 || options.plan !== undefined || options.crashSweep === true ? readTargets : readDefaults
   const targets = await read(await given(paths, options), { ...options, registry })
-  const names = [...targets.plans.map(({ plan }) => plan), ...targets.subjects].map(({ name }) => name)
+  const stored = [...targets.tested, ...targets.plans]
+  const names = [...stored.map(({ plan }) => plan), ...targets.subjects].map(({ name }) => name)
   const told: Told = { ...options, startedMs, names }
   if (options.crashSweep === true) return await sweepAll(targets, { settings, io, told })
   const nodes: Nodes = { registry, ...(options.nodes === undefined ? {} : { nodes: options.nodes }) }
@@ -176,10 +178,12 @@ type RunHow = { settings: Settings; nodes: Nodes; io: Io }
 async function runAll(targets: Targets, { settings, nodes, io }: RunHow): Promise<Exploration[]> {
   const [first] = targets.subjects
   if (!io.isJson) {
-    for (const { plan } of targets.plans) io.out(describePlan(plan))
+    for (const { plan } of [...targets.tested, ...targets.plans]) io.out(describePlan(plan))
     if (first !== undefined) io.out(describeFirst(first, settings))
   }
-  const replayed = targets.plans.length === 0 ? [] : [await replayPlans(targets.plans)]
+  const replayed: Exploration[] = []
+  for (const { plan, file } of targets.tested) replayed.push(await repeatInTest(plan, file))
+  if (targets.plans.length > 0) replayed.push(await replayPlans(targets.plans))
   return first === undefined ? replayed : [...replayed, await exploreAll(targets.subjects, { settings, nodes, io })]
 }
 

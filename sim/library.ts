@@ -4,6 +4,7 @@
  * repeats it.
  */
 import { readFile } from 'node:fs/promises'
+import { basename, extname } from 'node:path'
 import fc from 'fast-check'
 import { EngineError, messageOf } from '../engine/errors.ts'
 import { hashUnit } from '../engine/hash.ts'
@@ -21,6 +22,7 @@ import type { Effects } from './reference.ts'
 import { describeFailure } from './report.ts'
 import { ddmin } from './shrink.ts'
 import { loadSubject, type Subject } from './subject.ts'
+import { callingTest, lineOf, planToRepeat, tellRepeated } from './user-test.ts'
 import { type Failure, type RunResult, simulate as simulateWorld } from './world.ts'
 
 /** Items by the queue they come into. */
@@ -51,7 +53,7 @@ export type SimulateOptions = {
   /** Throws, or returns false or a text, when something does not hold that should. */
   check?: (left: Left) => unknown
   registry?: NodeRegistry
-  /** Names the plans that are kept. */
+  /** Names the plans that are kept; default: the workflow's file or id. */
   name?: string
   /** Where failures are kept. */
   out?: string
@@ -80,9 +82,11 @@ export class SimulationFailed extends Error {
  * With the environment variable THEONEEYE_PLAN it repeats that plan only.
  */
 export async function simulate(options: SimulateOptions): Promise<Simulated> {
-  const { seeds = 100, name = 'workflow' } = options
+  const test = isOurs(options) ? undefined : callingTest()
+  const { seeds = 100 } = options
   const faults = kindsOf(options.faults ?? 'all')
   const workflow = await workflowOf(options.workflow)
+  const name = options.name ?? nameOf(options.workflow)
   const sum: Simulated = { runs: 0, commits: 0, iterations: 0, crashes: 0 }
   const names = setHandlers(options.http ?? {})
   try {
@@ -97,7 +101,9 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
       const { result, failure } = await live(subject, plan, options)
       sum.runs += 1
       for (const key of ['commits', 'iterations', 'crashes'] as const) sum[key] += result.stats[key]
-      if (failure !== undefined) await tell(await cut({ subject, plan, failure }, options), options)
+      if (stored !== undefined) await repeated({ result, failure })
+      if (failure !== undefined)
+        await tell(await cut({ subject, plan: testedBy(test, plan), failure }, options), options)
     }
   } finally {
     for (const each of names) httpHandlers.delete(each)
@@ -105,6 +111,16 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
   return sum
 }
 
+function testedBy(test: string | undefined, plan: Plan): Plan {
+  return test === undefined ? plan : { ...plan, test }
+}
+
+async function repeated({ result, failure }: Lived): Promise<void> {
+  const { reached: _, ...stats } = result.stats
+  await tellRepeated({ stats, lines: result.lines, ...(failure === undefined ? {} : { failure }) })
+}
+
+type Lived = { result: RunResult; failure: Failure | undefined }
 type Failing = { subject: Subject; plan: Plan; failure: Failure }
 
 function load(source: Pick<Plan, 'name' | 'workflow' | 'files'>, { registry }: SimulateOptions): Promise<Subject> {
@@ -113,11 +129,7 @@ function load(source: Pick<Plan, 'name' | 'workflow' | 'files'>, { registry }: S
 }
 
 /** One life, and the check after it. */
-async function live(
-  { graph, expected }: Subject,
-  plan: Plan,
-  options: SimulateOptions,
-): Promise<{ result: RunResult; failure: Failure | undefined }> {
+async function live({ graph, expected }: Subject, plan: Plan, options: SimulateOptions): Promise<Lived> {
   let effects: Effects | undefined
   const { check } = options
   if (check !== undefined && expected === undefined) {
@@ -201,15 +213,18 @@ async function tell({ subject, plan, failure }: Failing, options: SimulateOption
   const { result } = await live(subject, plan, options)
   const found = { failure, plan, original: plan, lines: result.lines }
   const folder = await keepFailure(found, options.out ?? '.theoneeye/failures')
-  const isOurs = options.check === undefined && options.http === undefined && options.registry === undefined
-  const again = isOurs
-    ? `npx theoneeye sim --plan ${folder}/plan.json`
-    : `THEONEEYE_PLAN=${folder}/plan.json npx vitest run`
+  const file = `${folder}/plan.json`
+  const again = isOurs(options) ? `npx theoneeye sim --plan ${file}` : lineOf(file, plan)
   const lines = describeFailure(found, folder).map(line => (line.startsWith('  again: ') ? `  again: ${again}` : line))
   const arrived = Object.entries(leftOf(plan, nothing).arrivals).map(([queue, items]) => {
     return `  items for "${queue}": ${JSON.stringify(items).slice(0, 1_000)}`
   })
   throw new SimulationFailed(failure, plan, [...lines.slice(0, 3), ...arrived, ...lines.slice(3)].join('\n'))
+}
+
+/** Whether the plan says it all, and any simulator can repeat it. */
+function isOurs({ check, http, registry }: SimulateOptions): boolean {
+  return check === undefined && http === undefined && registry === undefined
 }
 
 const nothing: Effects = { queues: {}, deadLetters: {}, state: {}, runtime: {}, iterations: {}, files: {} }
@@ -232,6 +247,11 @@ async function workflowOf(workflow: JsonObject | string): Promise<JsonObject> {
   } catch (error) {
     throw new EngineError('USAGE', `Cannot read workflow "${workflow}": ${messageOf(error)}; name a JSON file`)
   }
+}
+
+function nameOf(workflow: JsonObject | string): string {
+  if (typeof workflow === 'string') return basename(workflow, extname(workflow))
+  return typeof workflow.id === 'string' ? workflow.id : 'workflow'
 }
 
 function inputsOf(workflow: JsonObject, options: SimulateOptions, life: number): Pick<Plan, 'workflow' | 'files'> {
@@ -261,8 +281,8 @@ function setHandlers(http: Record<string, HttpHandler>): string[] {
 
 /** The plan that the environment asks to be repeated, if it is one of this name. */
 async function storedPlan(name: string): Promise<Plan | undefined> {
-  const file = process.env.THEONEEYE_PLAN
-  if (file === undefined || file === '') return undefined
+  const file = planToRepeat()
+  if (file === undefined) return undefined
   const text = await readFile(file, 'utf8').catch(error => {
     throw new EngineError('USAGE', `Cannot read plan "${file}": ${messageOf(error)}; THEONEEYE_PLAN names a plan.json`)
   })

@@ -35,6 +35,8 @@ export type Plan = {
   files: Record<string, string>
   settings: PlanSettings
   events: PlanEvent[]
+  /** The user's test that checks it, as a path below where it runs: only there are its check and its handlers. */
+  test?: string
 }
 
 /** What plans that were stored earlier do not say. */
@@ -62,6 +64,7 @@ export function parsePlan(text: string, name: string): Plan {
     const { kind } = event as JsonObject
     if (typeof kind !== 'string' || !isFaultKind(kind)) fail(`it has an event of unknown kind ${JSON.stringify(kind)}`)
   }
+  if (plan.test !== undefined && typeof plan.test !== 'string') fail('its test is not the path of a file')
   const settings = { ...laterSettings, ...(plan.settings as JsonObject) }
   return { files: {}, name, ...plan, settings } as unknown as Plan
 }

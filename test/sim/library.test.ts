@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fc, test } from '@fast-check/vitest'
@@ -54,10 +54,14 @@ describe('simulate', () => {
     expect(failed.plan.events).toEqual([])
     expect(failed.message).toContain('items for "orders": [{"amount":0}]')
     expect(failed.message).toContain('1 orders, 0 came out')
-    const [, plan = ''] = /THEONEEYE_PLAN=(\S+) npx vitest run/.exec(failed.message) ?? []
+    const [, plan = ''] = /again: npx theoneeye sim --plan (\S+)/.exec(failed.message) ?? []
+    expect(failed.plan.test).toBe('test/sim/library.test.ts')
     vi.stubEnv('THEONEEYE_PLAN', plan)
+    vi.stubEnv('THEONEEYE_REPEATED', join(out, 'repeated.json'))
     const again = await failureOf(lostOrders).finally(() => vi.unstubAllEnvs())
     expect(again.plan.files).toEqual(failed.plan.files)
+    const repeated = JSON.parse(await readFile(join(out, 'repeated.json'), 'utf8'))
+    expect(repeated).toMatchObject({ failure: { invariant: 'check' }, stats: { commits: 2 } })
   })
 
   it('asks handlers, whatever crashes', async () => {
