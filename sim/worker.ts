@@ -12,19 +12,9 @@ const subjects = new Map<number, Promise<Subject>>()
 
 export default async function work(task: Task): Promise<Outcome | Found> {
   const subject = await subjectAt(task.subject)
-  await quiet()
   if ('job' in task) return await runSeed(subject, task.job, startFlowEngine)
   return await explain({ ...task.failed, subject }, { startEngine: startFlowEngine, load })
 }
-
-/** A thread that has just loaded its code may still be reading files; a simulation would take that for an escape. */
-async function quiet(): Promise<void> {
-  const turn = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 1))
-  const isReading = (): boolean => process.getActiveResourcesInfo().some(name => name.startsWith('FSReq'))
-  for (let turns = 0; turns < quietTurnsMax && isReading(); turns++) await turn()
-}
-
-const quietTurnsMax = 1_000
 
 async function openRegistry(): Promise<NodeRegistry> {
   if (registryModule === undefined) return defaultRegistry()

@@ -18,6 +18,7 @@ import { Invariants } from './invariants/index.ts'
 import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
 import { MemoryFiles } from './outside.ts'
 import type { Plan } from './plan.ts'
+import { quiet } from './quiet.ts'
 import { Draws } from './random.ts'
 import { type Applied, SimServer } from './server.ts'
 import { TraceLog } from './trace.ts'
@@ -76,6 +77,7 @@ const escapeCheckEvery = 256
 /** Simulates one plan. Only one simulation at a time may run in a process: it replaces globals while it does. */
 export async function simulate(options: WorldOptions): Promise<RunResult> {
   const { graph, plan, expected } = options
+  await quiet()
   const misbehaviour = await misbehaviourOf(plan, graph)
   if (misbehaviour === undefined) return await new World({ ...options, graphFor: () => graph }).run()
   const { graphFor } = misbehaviour
