@@ -3,10 +3,8 @@
  * 0 held, 1 invariant, 2 bad usage, 3 liveness, 4 nondeterminism or escape, 5 crash of the engine, 6 inconclusive.
  * daemon/commands/sim.ts is the one that calls it, by a dynamic import.
  */
-import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { Command, CommanderError } from 'commander'
-import { messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { keepFailure, savePlan, withFound } from './artifacts.ts'
 import { readDefaults, readTargets, type Targets, usage } from './cli-targets.ts'
@@ -14,7 +12,7 @@ import { type Exploration, explore, type Found, replayPlans, seedName } from './
 import { allFaultKinds, type FaultKind, faultKinds, isFaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { plannedFor } from './generate-workflow.ts'
-import { junitXml } from './junit.ts'
+import { simSuite, writeJunit } from './junit.ts'
 import { runMutants } from './mutants.ts'
 import { describeFailure, describePlan, exitCodes } from './report.ts'
 import { loadSubject, type Subject } from './subject.ts'
@@ -256,16 +254,10 @@ async function tell(done: readonly Exploration[], how: Told, io: Io): Promise<nu
   const found = done.flatMap(each => each.found)
   for (const each of found) await tellFailure(each, how, io)
   const summary = summarise(done, Math.round(wallMs() - how.startedMs))
-  if (how.junit !== undefined) await writeJunit(how.junit, junitXml(done, how.names, summary.wall_ms))
+  if (how.junit !== undefined) await writeJunit(how.junit, simSuite(done, how.names, summary.wall_ms))
   for (const line of io.isJson ? [JSON.stringify(summary)] : summaryInWords(summary)) io.out(line)
   const worst = found.find(each => each.failure.kind !== 'inconclusive') ?? found[0]
   return worst === undefined ? 0 : exitCodes[worst.failure.kind]
-}
-
-async function writeJunit(file: string, xml: string): Promise<void> {
-  await writeFile(file, xml).catch(error => {
-    throw usage(`the file of --junit cannot be written: ${messageOf(error)}`)
-  })
 }
 
 async function tellFailure(found: Found, { out, save }: Told, io: Io): Promise<void> {

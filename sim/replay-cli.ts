@@ -9,12 +9,17 @@ import { createInterface } from 'node:readline'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import type { IterationLine } from '../engine/trace/trace.ts'
+import { ItemPath } from './item-path.ts'
+import { type JunitSuite, writeJunit } from './junit.ts'
 import { type ReplayOptions, type ReplayReport, replayTrace, type Verdict } from './replay.ts'
 
 export type ReplayJob = {
   path: string
   registry: NodeRegistry
   workflow?: { source: string; name: string }
+  /** Only iterations that have to do with the item of this id are told of. */
+  fromItem?: string
+  junit?: string
   out: {
     text(line?: string): void
     json(value: unknown): void
@@ -24,28 +29,73 @@ export type ReplayJob = {
 }
 
 type Bad = Exclude<Verdict, { kind: 'identical' }>
+type Told = { file: string; line: IterationLine; verdict: Bad }
 
 /** Replays one trace, or every `.jsonl` file of a folder. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
 export async function replayCommand(job: ReplayJob): Promise<number> {
-  const { out } = job
+  const { out, fromItem } = job
+  const startedMs = performance.now()
   const total: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, truncated: false }
-  let told = 0
-  for (const file of await tracesAt(job.path)) {
-    const onVerdict = (line: IterationLine, verdict: Bad): void => {
-      out.json(lineOf(file, line, verdict))
-      if (told++ === 0) for (const text of inWords(file, line, verdict)) out.text(text)
-    }
-    const report = await replayFile(file, { ...job, onVerdict })
+  const bad: Told[] = []
+  const files = await tracesAt(job.path)
+  const path = fromItem === undefined ? undefined : new ItemPath(fromItem)
+  for (const file of files) {
+    const report = await replayFile(file, { ...job, ...listening(job, { file, bad, path }) })
     for (const key of ['iterations', 'identical', 'diverged', 'stale'] as const) total[key] += report[key]
     if (report.truncated) out.note(`warning: the last line of "${file}" is cut off and was left out`)
     out.progress(`${total.iterations} iterations`)
   }
   out.progress('')
+  if (path !== undefined && total.iterations === 0) {
+    throw usage(job.path, `no iteration has to do with item "${fromItem}"`, 'give an id as queue peek or dlq show it')
+  }
+  if (job.junit !== undefined) {
+    await writeJunit(job.junit, suiteOf(files, { bad, total, tookMs: Math.round(performance.now() - startedMs) }))
+  }
+  return tell(total, out)
+}
+
+/** All that diverges is told to programs, and to people the first, or all that has to do with the item they ask for. */
+function listening(
+  { out }: ReplayJob,
+  { file, bad, path }: { file: string; bad: Told[]; path: ItemPath | undefined },
+): Pick<ReplayOptions, 'onVerdict' | 'onIdentical' | 'follows'> {
+  const onVerdict = (line: IterationLine, verdict: Bad): void => {
+    out.json(lineOf(file, line, verdict))
+    if (bad.length === 0 || path !== undefined) for (const text of inWords(file, line, verdict)) out.text(text)
+    bad.push({ file, line, verdict })
+  }
+  if (path === undefined) return { onVerdict }
+  const onIdentical = (line: IterationLine): void => {
+    const went = line.writes.pushes.map(({ queue }) => `"${queue}"`).join(', ')
+    out.text(`${whereOf(file, line)}: identical${went === '' ? '' : `, on to ${went}`}`)
+  }
+  return { onVerdict, onIdentical, follows: line => path.has(line) }
+}
+
+function tell(total: ReplayReport, out: ReplayJob['out']): number {
   const { iterations, identical, diverged, stale } = total
   out.json({ type: 'summary', iterations, identical, diverged, stale })
   out.text(`replayed ${iterations} iterations, ${describeTotal(total)}`)
   if (diverged > 0) return 1
   return stale > 0 ? 3 : 0
+}
+
+/** A test case per trace. */
+function suiteOf(
+  files: readonly string[],
+  { bad, total, tookMs }: { bad: Told[]; total: ReplayReport; tookMs: number },
+): JunitSuite {
+  const cases = files.map(name => {
+    const failures = bad
+      .filter(({ file }) => file === name)
+      .map(({ line, verdict }) => {
+        const [message = '', ...more] = inWords(name, line, verdict)
+        return { message, type: verdict.kind, text: more.join('\n') }
+      })
+    return { name, failures }
+  })
+  return { command: 'replay', what: `${total.iterations} iterations`, cases, tookMs }
 }
 
 function describeTotal({ iterations, identical, diverged, stale }: ReplayReport): string {
@@ -77,8 +127,8 @@ async function filesAt(path: string): Promise<string[]> {
   return names.map(name => join(path, name))
 }
 
-function usage(path: string, reason: string): EngineError {
-  return new EngineError('USAGE', `Cannot replay "${path}": ${reason}; name a file that run --trace wrote`)
+function usage(path: string, reason: string, advice = 'name a file that run --trace wrote'): EngineError {
+  return new EngineError('USAGE', `Cannot replay "${path}": ${reason}; ${advice}`)
 }
 
 function lineOf(trace: string, { loop, iteration }: IterationLine, verdict: Bad): object {
@@ -88,15 +138,19 @@ function lineOf(trace: string, { loop, iteration }: IterationLine, verdict: Bad)
   return { type: 'divergence', ...where, expected: verdict.expected, seen: verdict.seen }
 }
 
-function inWords(trace: string, { loop, iteration, time }: IterationLine, verdict: Bad): string[] {
-  const where = `${trace}: iteration ${iteration} of loop "${loop}", recorded ${new Date(time).toISOString()}`
+function whereOf(trace: string, { loop, iteration, time }: IterationLine): string {
+  return `${trace}: iteration ${iteration} of loop "${loop}", recorded ${new Date(time).toISOString()}`
+}
+
+function inWords(trace: string, line: IterationLine, verdict: Bad): string[] {
+  const where = whereOf(trace, line)
   const node = verdict.node_id === '' ? 'the iteration' : `node "${verdict.node_id}"`
   if (verdict.kind === 'stale') {
     return [`${where}, is stale: ${node} needs "${verdict.field}", which was not recorded`]
   }
   const { field, expected, seen, before } = verdict
   return [
-    `${where}, is the first that diverges: ${node}, ${field}`,
+    `${where}, diverges: ${node}, ${field}`,
     `  expected  ${JSON.stringify(expected)}`,
     `  seen      ${JSON.stringify(seen)}`,
     ...(before.length === 0 ? [] : [`  before    ${before.join(', ')}`]),

@@ -50,6 +50,10 @@ export type ReplayOptions = {
   workflow?: { source: JsonObject | string; name: string } | undefined
   /** Told of every iteration that is not identical. */
   onVerdict: (line: IterationLine, verdict: Exclude<Verdict, { kind: 'identical' }>) => void
+  /** Whether an iteration is told of and counted. All are replayed, for nodes remember from item to item. */
+  follows?: (line: IterationLine) => boolean
+  /** Told of every identical iteration that is followed. */
+  onIdentical?: (line: IterationLine) => void
 }
 
 /** Replays the lines of one trace. Rejects with `USAGE` when they are none, `WORKFLOW_INVALID` when it can't be loaded. */
@@ -73,9 +77,11 @@ export async function replayTrace(
     const iteration = line === undefined ? undefined : readIteration(line, { name, line: number })
     if (iteration === undefined) continue
     const verdict = await replayer.replay(iteration)
+    if (options.follows?.(iteration) === false) continue
     report.iterations += 1
     report[verdict.kind] += 1
-    if (verdict.kind !== 'identical') options.onVerdict(iteration, verdict)
+    if (verdict.kind === 'identical') options.onIdentical?.(iteration)
+    else options.onVerdict(iteration, verdict)
   }
   if (replayer === undefined) throw unreadable(name, 'it is empty')
   await replayer.close()

@@ -14,9 +14,11 @@ type ReplayJob = {
   path: string
   registry: NodeRegistry
   workflow?: { source: string; name: string }
+  fromItem?: string
+  junit?: string
   out: Output
 }
-type Options = { workflow?: string; nodes?: string }
+type Options = { workflow?: string; nodes?: string; fromItem?: string; junit?: string }
 
 export const addReplay: AddCommand = (program, register) => {
   const command = program
@@ -24,6 +26,8 @@ export const addReplay: AddCommand = (program, register) => {
     .description('run a recorded trace again, without the world, and compare every decision')
     .argument('<trace>', 'a trace that run --trace wrote, or a folder of them (*.jsonl)')
     .option('--workflow <file>', 'replay against this workflow instead of the recorded one')
+    .option('--from-item <id>', 'follow one item: tell only of the iterations that have to do with it')
+    .option('--junit <file>', 'write the outcome as JUnit XML')
     .addHelpText('after', '\nExit codes: 0 identical, 1 diverged, 2 bad usage or an unreadable trace, 3 stale')
   register(withNodes(withJson(command)), (out, [path], options) => replay(out, path, options))
 }
@@ -31,6 +35,8 @@ export const addReplay: AddCommand = (program, register) => {
 async function replay(out: Output, path: string, options: Options): Promise<number> {
   const registry = await openRegistry(options)
   const workflow = options.workflow === undefined ? {} : { workflow: await readWorkflowFile(options.workflow) }
+  const { fromItem, junit } = options
+  const more = { ...(fromItem === undefined ? {} : { fromItem }), ...(junit === undefined ? {} : { junit }) }
   const { replayCommand } = await loadSimulator<Replay>()
-  return replayCommand({ path, registry, out, ...workflow })
+  return replayCommand({ path, registry, out, ...workflow, ...more })
 }

@@ -1,8 +1,9 @@
 /** `run --trace` and `replay` from outside: identical, diverged, stale, damaged; and no secret in the file. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { hashText } from '../../engine/hash.ts'
 import type { JsonObject } from '../../engine/json.ts'
 import { cli, temporaryFolder } from '../support/cli.ts'
 
@@ -86,6 +87,32 @@ describe('replay', () => {
     expect(told.stdout).toContain('iteration 2 of loop "count"')
     expect(told.stdout).toContain('node "sort", route')
     expect(told.stdout).toContain('before    count, ask, tell')
+  })
+
+  it('follows one item, and says where it went', async () => {
+    const { cwd } = recorded()
+    const key = JSON.parse(trace.split('\n').find(line => line.includes('"iteration":2,')) as string).key as string
+    const { code, stdout } = await cli(['replay', 'traces/a.jsonl', '--from-item', hashText(key)], { cwd })
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      /iteration 2 of loop "count".*: identical, on to "small"\nreplayed 1 iterations, identical\n/,
+    )
+    const nobody = await cli(['replay', 'traces/a.jsonl', '--from-item', 'nobody'], { cwd })
+    expect(nobody).toMatchObject({ code: 2, stdout: '' })
+    expect(nobody.stderr).toContain('no iteration has to do with item "nobody"')
+  })
+
+  it('writes JUnit XML, with a test case per trace', async () => {
+    const { cwd, file } = recorded()
+    write(cwd, 'new.json', workflow({ above: 1 }))
+    copyFileSync(file, join(cwd, 'traces/b.jsonl'))
+    const { code } = await cli(['replay', 'traces', '--workflow', 'new.json', '--junit', 'replay.xml'], { cwd })
+    expect(code).toBe(1)
+    const xml = readFileSync(join(cwd, 'replay.xml'), 'utf8')
+    expect(xml).toContain('<testsuite name="theoneeye replay, 12 iterations" tests="2" failures="2"')
+    expect(xml).toContain(
+      '<testcase classname="replay" name="traces/b.jsonl"><failure message="traces/b.jsonl: iteration 2',
+    )
   })
 
   it('calls a new node stale when it would ask the outside, and takes no notice of one that does not', async () => {

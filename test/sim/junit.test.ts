@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Exploration } from '../../sim/explore.ts'
-import { junitXml } from '../../sim/junit.ts'
+import { junitXml, simSuite } from '../../sim/junit.ts'
 import { planOf, twoLoops } from './support.ts'
 
 const whole: Exploration = {
@@ -15,7 +15,7 @@ const whole: Exploration = {
 
 describe('junit', () => {
   it('has a test case per workflow', () => {
-    const xml = junitXml([whole], ['a', 'b', 'a'], 1_500)
+    const xml = junitXml(simSuite([whole], ['a', 'b', 'a'], 1_500))
     expect(xml).toContain(
       '<testsuite name="theoneeye sim, 7 runs" tests="2" failures="0" errors="0" skipped="0" time="1.5">',
     )
@@ -32,7 +32,7 @@ describe('junit', () => {
     } as const
     const plan = planOf(twoLoops(2))
     const found = { failure, plan, original: plan, lines: [] }
-    const xml = junitXml([{ ...whole, found: [found, found] }], ['w', 'other'], 0)
+    const xml = junitXml(simSuite([{ ...whole, found: [found, found] }], ['w', 'other'], 0))
     expect(xml).toContain('tests="2" failures="1"')
     expect(xml.match(/<failure message="seed 0x1: stuck does not hold" type="stuck">/g)).toHaveLength(2)
     expect(xml).toContain('expected a &lt; &quot;b&quot;\nseen x &amp; y\nat 12 ms, with 0 faults')
