@@ -132,7 +132,7 @@ function load(source: Pick<Plan, 'name' | 'workflow' | 'files'>, { registry }: S
 async function live({ graph, expected }: Subject, plan: Plan, options: SimulateOptions): Promise<Lived> {
   let effects: Effects | undefined
   const { check } = options
-  if (check !== undefined && expected === undefined) {
+  if (check !== undefined && (await expected?.plain()) === undefined) {
     const what = `Cannot check workflow "${plan.name}": it does not end on its own; leave "check" out, or let its producers end`
     throw new EngineError('USAGE', what)
   }

@@ -4,15 +4,12 @@
  * Items that do not look the same in all runs of the reference, because of clocks or chance, are left alone.
  */
 import { EngineError } from '../engine/errors.ts'
-import type { FlowGraph } from '../engine/graph/flow-graph.ts'
-import { requireWorkflow } from '../engine/graph/load-workflow.ts'
+import type { FlowGraph, FlowNode, Plan as FlowPlan, PlanStep } from '../engine/graph/flow-graph.ts'
 import { hashUnit } from '../engine/hash.ts'
 import { canonicalJson } from '../engine/json.ts'
 import type { NodeContext } from '../engine/node/context.ts'
 import type { Node, NodeClass, NodeOutput, NodeResult } from '../engine/node/node.ts'
-import { NodeRegistry } from '../engine/node/node-registry.ts'
-import { epochMs } from './clock.ts'
-import { type Expected, expectedEffects } from './expected.ts'
+import { type Expected, expectedEffects, ways } from './expected.ts'
 import type { FaultKind } from './faults.ts'
 import type { Plan } from './plan.ts'
 import { runReference } from './reference.ts'
@@ -29,7 +26,7 @@ export type Victim = { noted(mood: Mood): void; kill(): void }
 
 export type Misbehaviour = {
   /** What the run must leave behind all the same. */
-  expected: Expected | undefined
+  expected: Expected
   /** The workflow as one life of a daemon runs it. */
   graphFor(victim: Victim): FlowGraph
 }
@@ -43,11 +40,12 @@ export async function misbehaviourOf(plan: Plan, graph: FlowGraph): Promise<Misb
     const event = plan.events.find(({ kind }) => kind === mood)
     return event === undefined ? [] : [{ mood, odds: Number(event.args.odds) }]
   })
-  if (odds.length === 0) return undefined
-  const wrap = (before: Before) => graphWith(plan, graph, before)
-  const stable = await stableItems(plan, wrap)
-  const moodOf = (at: string): Mood | undefined =>
-    stable.has(at) ? odds.find(each => hashUnit(`${plan.seed}|${each.mood}|${at}`) < each.odds)?.mood : undefined
+  const drawn = (at: string): Mood | undefined =>
+    odds.find(each => hashUnit(`${plan.seed}|${each.mood}|${at}`) < each.odds)?.mood
+  const wrap = (before: Before) => graphWith(graph, before)
+  const moody = odds.length === 0 ? new Set() : await stableItems(plan, wrap, at => drawn(at) !== undefined)
+  if (moody.size === 0) return undefined
+  const moodOf = (at: string): Mood | undefined => (moody.has(at) ? drawn(at) : undefined)
   const inReference: Victim = {
     noted: () => undefined,
     kill: () => {
@@ -62,7 +60,7 @@ export async function misbehaviourOf(plan: Plan, graph: FlowGraph): Promise<Misb
       const isSpared = mood === 'node-kills' && !claiming.has(context.iteration.loop)
       if (mood !== undefined && !isSpared) await act(mood, context, victim)
     })
-  return { expected: await expectedEffects(graphFor(inReference), plan.files), graphFor }
+  return { expected: expectedEffects(graphFor(inReference), plan.files), graphFor }
 }
 
 async function act(mood: Mood, { clock }: NodeContext, { noted, kill }: Victim): Promise<void> {
@@ -80,31 +78,45 @@ async function act(mood: Mood, { clock }: NodeContext, { noted, kill }: Victim):
   }
 }
 
-/** What nodes are given in every order, at every time and with every seed. */
-async function stableItems(plan: Plan, wrap: (before: Before) => FlowGraph): Promise<ReadonlySet<string>> {
-  const ways = [
-    { order: 'first', clockStepMs: 0, startMs: epochMs, seed: 'a' },
-    { order: 'overtaking', clockStepMs: 0, startMs: epochMs, seed: 'a' },
-    { order: 'last', clockStepMs: 1_237, startMs: epochMs + 987_654_321, seed: 'b' },
-  ] as const
-  const seen: Set<string>[] = []
-  for (const way of ways) {
-    const items = new Set<string>()
-    seen.push(items)
-    await runReference(
-      wrap(async at => void items.add(at)),
-      { files: plan.files, ...way },
-    )
+/** Of what nodes are given, that which is `meant` and which they are given in every order, at every time and with every seed. */
+async function stableItems(
+  plan: Plan,
+  wrap: (before: Before) => FlowGraph,
+  meant: (at: string) => boolean,
+): Promise<ReadonlySet<string>> {
+  let items: Set<string> | undefined
+  for (const way of [ways.plain, { ...ways.shifted, order: 'last' }, ways.overtaking] as const) {
+    const seen = new Set<string>()
+    const note: Before = async at => {
+      if (items === undefined ? meant(at) : items.has(at)) seen.add(at)
+    }
+    if (items?.size !== 0) await runReference(wrap(note), { files: plan.files, ...way })
+    items = seen
   }
-  const [first, ...others] = seen as [Set<string>, ...Set<string>[]]
-  return new Set([...first].filter(at => others.every(items => items.has(at))))
+  return items as Set<string>
 }
 
 /** The same workflow, of classes that ask first. */
-function graphWith(plan: Plan, graph: FlowGraph, before: Before): FlowGraph {
-  const classes = new Set([...graph.nodes.values()].map(node => node.class))
-  const registry = new NodeRegistry([...classes].map(each => (each.untimed ? each : asking(each, before))))
-  return requireWorkflow(plan.workflow, { registry, name: graph.workflow.id })
+function graphWith(graph: FlowGraph, before: Before): FlowGraph {
+  const nodes = new Map<FlowNode, FlowNode>()
+  const asked = (node: FlowNode): FlowNode => {
+    const known = nodes.get(node) ?? { ...node, class: node.class.untimed ? node.class : asking(node.class, before) }
+    nodes.set(node, known)
+    return known
+  }
+  const planOf = (plan: FlowPlan): FlowPlan => ({ ...plan, steps: plan.steps.map(stepOf) })
+  const stepOf = (step: PlanStep): PlanStep => ({
+    ...step,
+    node: asked(step.node),
+    ...(step.body && { body: planOf(step.body) }),
+  })
+  const loops = graph.loops.map(loop => ({
+    ...loop,
+    producer: loop.producer && asked(loop.producer),
+    nodes: loop.nodes.map(asked),
+    plan: planOf(loop.plan),
+  }))
+  return { ...graph, loops, nodes: new Map([...graph.nodes].map(([id, node]) => [id, asked(node)])) }
 }
 
 function asking(base: NodeClass, before: Before): NodeClass {

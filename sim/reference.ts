@@ -9,7 +9,7 @@
 import { codeOf } from '../engine/errors.ts'
 import type { FlowGraph, FlowLoop, FlowNode, Plan } from '../engine/graph/flow-graph.ts'
 import { hashText, hashUnit } from '../engine/hash.ts'
-import { type Json, type JsonObject, jsonEqual } from '../engine/json.ts'
+import { isJsonObject, type Json, type JsonObject, jsonEqual } from '../engine/json.ts'
 import type { NodeContext, RuntimeVariables } from '../engine/node/context.ts'
 import {
   type Elements,
@@ -45,6 +45,9 @@ export type Effects = {
 
 /** A workflow that does more than this is not for the reference. */
 const iterationsMax = 20_000
+const neverAborted = new AbortController().signal
+/** What the ids of items begin with that were made here: the engine makes others. */
+export const idPrefix = 'reference-'
 
 type Work = {
   loop: FlowLoop
@@ -81,6 +84,7 @@ class Reference {
   readonly #turns = new Map<string, number>()
   readonly #notBefore = new Map<string, number>()
   readonly #ended = new Set<string>()
+  readonly #basesOf = new Map<Plan, number[]>()
   #nowMs: number
 
   constructor(graph: FlowGraph, options: ReferenceOptions) {
@@ -122,7 +126,7 @@ class Reference {
       item = this.#claim(loop)
       if (item === undefined) return false
     }
-    const input: NodeOutput = item ?? { id: hashText(key), data: {}, metadata: {} }
+    const input: NodeOutput = item ?? { id: idPrefix + hashText(key), data: {}, metadata: {} }
     try {
       const start = loop.producer === undefined ? input : await this.#execute(loop.producer, input, work, '')
       if (start instanceof ExecutionCompleted || start instanceof NotBefore) return this.#noItem(loop, start, work)
@@ -198,8 +202,8 @@ class Reference {
       let route: string | undefined
       if (sources.length > 0) {
         const branches = sources.map(source => outputs.get(source) as NodeOutput)
-        const base = outputs.get(nearestDominator(plan, step)) as NodeOutput
-        const input = branches.length === 1 ? (branches[0] as NodeOutput) : merge(base, branches)
+        const base = (): NodeOutput => outputs.get(this.#bases(plan)[step] as number) as NodeOutput
+        const input = branches.length === 1 ? (branches[0] as NodeOutput) : merge(base(), branches)
         const done = await this.#step(plan.steps[step] as Plan['steps'][number], input, work, path)
         outputs.set(step, done.output)
         for (const target of node.targets) work.pushes.push([target, done.output])
@@ -209,6 +213,12 @@ class Reference {
     }
     const isEnd = (step: number) => outputs.has(step) && plan.steps[step]?.outgoing.every(edge => !live.get(edge))
     return [...plan.steps.keys()].filter(isEnd).map(step => outputs.get(step) as NodeOutput)
+  }
+
+  #bases(plan: Plan): number[] {
+    const bases = this.#basesOf.get(plan) ?? nearestDominators(plan)
+    this.#basesOf.set(plan, bases)
+    return bases
   }
 
   async #step(step: Plan['steps'][number], input: NodeOutput, work: Work, path: string): Promise<Routed> {
@@ -298,11 +308,11 @@ class Reference {
       },
       state: {
         get: () => work.state.get(node.id) ?? this.#state.get(ofLoop(work.loop, node.id)),
-        set: value => void work.state.set(node.id, structuredClone(value)),
+        set: value => void work.state.set(node.id, copyOf(value)),
       },
       runtime: at.runtime,
       log: { debug: silent, info: silent, warn: silent, error: silent },
-      signal: new AbortController().signal,
+      signal: neverAborted,
       idempotencyKey: draw('effect'),
       delay: async ms => this.#pass(ms),
     }
@@ -341,20 +351,24 @@ export function byPath(writes: readonly FileWrite[]): Record<string, string[]> {
 }
 
 function plain({ id, data, metadata }: NodeOutput): NodeOutput & JsonObject {
-  return structuredClone({ id, data, metadata })
+  return { id, data: copyOf(data), metadata: copyOf(metadata) }
 }
 
-/** The last step, or -1 for the entry, that every way to this step comes by. Steps are in topological order. */
-function nearestDominator(plan: Plan, step: number): number {
+function copyOf<T extends Json>(value: T): T {
+  if (Array.isArray(value)) return value.map(copyOf) as T
+  if (!isJsonObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, copyOf(child)])) as T
+}
+
+/** Of each step the last step, or -1 for the entry, that every way to it comes by. Steps are in topological order. */
+function nearestDominators(plan: Plan): number[] {
   const ways = new Map<number, Set<number>>([[-1, new Set([-1])]])
-  for (let at = 0; at <= step; at++) {
-    const incoming = plan.steps[at]?.incoming ?? []
+  for (const [at, { incoming }] of plan.steps.entries()) {
     const [first, ...others] = incoming.map(edge => ways.get(plan.edges[edge]?.from as number) as Set<number>)
     const common = [...(first ?? [])].filter(each => others.every(other => other.has(each)))
     ways.set(at, new Set([...common, at]))
   }
-  const all = [...(ways.get(step) as Set<number>)]
-  return all.at(-2) as number
+  return [...plan.steps.keys()].map(step => [...(ways.get(step) as Set<number>)].at(-2) as number)
 }
 
 /** The merge of spec 1.3, key by key. */

@@ -27,7 +27,7 @@ export async function loadSubject(source: Source, registry: NodeRegistry): Promi
     const what = `Cannot simulate workflow "${source.name}": it is of type "${graph.workflow.type}"`
     throw new EngineError('NOT_SUPPORTED', `${what}; this version simulates workflows of type "production"`)
   }
-  return { ...source, graph, expected: await expectedEffects(graph, source.files) }
+  return { ...source, graph, expected: expectedEffects(graph, source.files) }
 }
 
 /** The files that a workflow's readers name outright: what a host must hand over. */

@@ -177,19 +177,15 @@ class World {
       this.#stats.steps = step
       if (step % escapeCheckEvery === 0) this.#checkEscapes(tripwires)
       if (this.#daemons.areAllDead) tripwires.dropTimers()
-      if (this.#failure !== undefined || this.#isOver(step)) return
-      if (!this.#time.next()) return this.#finish()
+      if (this.#failure !== undefined) return
+      if (this.#isOver(step) || !this.#time.next()) return await this.#finish()
     }
   }
 
   /** Whether the run has come to its end, good or bad. */
   #isOver(step: number): boolean {
     const { ms } = this.#time
-    if (this.#endedMs !== undefined) {
-      if (ms - this.#endedMs < afterEndMs) return false
-      this.#finish()
-      return true
-    }
+    if (this.#endedMs !== undefined) return ms - this.#endedMs >= afterEndMs
     if (step > (this.#options.stepsMax ?? defaultStepsMax)) {
       this.#fail(
         'inconclusive',
@@ -227,12 +223,10 @@ class World {
   }
 
   /** Everything is at rest: the last look. */
-  #finish(): void {
-    if (this.#endedMs === undefined) {
-      this.#stuck()
-      return
-    }
-    this.#invariants.end({ db: this.#server.memory.db, files: this.#files })
+  async #finish(): Promise<void> {
+    if (this.#endedMs === undefined) this.#stuck()
+    if (this.#failure !== undefined) return
+    await this.#invariants.end({ db: this.#server.memory.db, files: this.#files })
     this.#noteViolation()
   }
 

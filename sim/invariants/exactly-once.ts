@@ -20,13 +20,13 @@ class ExactlyOnce implements Invariant {
     this.#context = context
   }
 
-  end({ db, files }: EndState): void {
+  async end({ db, files }: EndState): Promise<void> {
     const { graph, expected, report } = this.#context
     if (expected === undefined) return
     const seen = effectsOf(graph, db)
     // An item that took its daemon down three times is given up as poison; the reference knows nothing of crashes.
     if (seen === 'poisoned') return
-    const difference = compareEffects(expected, { ...seen, files: byPath(files.writes) })
+    const difference = await compareEffects(expected, { ...seen, files: byPath(files.writes) })
     if (difference !== undefined) report(...describe(difference))
   }
 }

@@ -61,9 +61,9 @@ export class Invariants {
   reborn(daemon: number): void {
     for (const invariant of this.#of(daemon)) invariant.reborn?.()
   }
-  end(end: EndState): void {
+  async end(end: EndState): Promise<void> {
     for (const invariant of [...this.#all, ...[...this.#ofDaemon.values()].flat()])
-      if (this.violation === undefined) invariant.end?.(end)
+      if (this.violation === undefined) await invariant.end?.(end)
   }
   #of(daemon: number): readonly Invariant[] {
     const known = this.#ofDaemon.get(daemon) ?? byDaemon.map(this.#make)

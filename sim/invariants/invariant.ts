@@ -24,7 +24,7 @@ export interface Invariant {
   event?(event: EngineEvent): void
   /** A daemon began its life: what the one before had begun, it never ended. */
   reborn?(): void
-  end?(end: EndState): void
+  end?(end: EndState): void | Promise<void>
   /** A copy of the books; calling it goes back to them. */
   save?(): () => void
 }

@@ -15,7 +15,7 @@ async function run(kinds: readonly FaultKind[], odds: number) {
   )
   const misbehaviour = await misbehaviourOf(plan, graph)
   const result = await simulate({ plan, graph, expected, startEngine: startFlowEngine, trace: 'all' })
-  return { ...result, letters: misbehaviour?.expected?.plain.deadLetters ?? {} }
+  return { ...result, letters: (await misbehaviour?.expected.plain())?.deadLetters ?? {} }
 }
 
 describe('nodes that misbehave', () => {

@@ -52,7 +52,7 @@ describe('parsePlan', () => {
 
 describe('a plan', () => {
   const run = async (plan: Plan) => {
-    const expected = await expectedEffects(graph, {})
+    const expected = expectedEffects(graph, {})
     return simulate({ plan, graph, expected, startEngine: startFlowEngine, trace: 'recent' })
   }
 

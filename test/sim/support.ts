@@ -57,7 +57,7 @@ export function planOf(workflow: JsonObject, events: readonly PlanEvent[] = []):
 
 export async function subjectOf(workflow: JsonObject): Promise<Subject> {
   const graph = graphOf(workflow)
-  return { name: 'w', workflow, files: {}, graph, expected: await expectedEffects(graph, {}) }
+  return { name: 'w', workflow, files: {}, graph, expected: expectedEffects(graph, {}) }
 }
 
 /** `target` is `OPERATION LOOP N`; `-` for no loop. */

@@ -14,7 +14,7 @@ async function run(
   startEngine: StartEngine = startFlowEngine,
   settings: Partial<PlanSettings> = {},
 ) {
-  const expected = await expectedEffects(graph, {})
+  const expected = expectedEffects(graph, {})
   const plan = planOf(workflow, events)
   return simulate({
     plan: { ...plan, settings: { ...plan.settings, ...settings } },
@@ -231,7 +231,7 @@ describe('several daemons', () => {
     const lost = new Set<number>()
     for (let i = 1; i < 8; i++) {
       const settings = { ...three, faultsUntilMs: 1 }
-      const expected = await expectedEffects(graph, {})
+      const expected = expectedEffects(graph, {})
       const plan = { ...planOf(workflow), seed: `0x${i}` }
       const result = await simulate({
         plan: { ...plan, settings: { ...plan.settings, ...settings } },

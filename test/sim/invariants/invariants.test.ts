@@ -119,7 +119,7 @@ describe('conservation', () => {
     const seen = reports(conservation, invariant => {
       const applied = appliedOf('commit', [push('a')])
       invariant.applied?.(applied)
-      invariant.end?.({ db: applied.db, files: new MemoryFiles({}) })
+      void invariant.end?.({ db: applied.db, files: new MemoryFiles({}) })
     })
     expect(seen).toEqual(['at end it is nowhere'])
   })
@@ -283,7 +283,7 @@ describe('completion', () => {
     const seen = reports(completion, invariant => {
       const { db } = appliedOf('x', [])
       db.hset('oe:{w}:meta', 'status', 'completed')
-      invariant.end?.({ db, files: new MemoryFiles({}) })
+      void invariant.end?.({ db, files: new MemoryFiles({}) })
     })
     expect(seen).toEqual(['not ended: count, in'])
   })
