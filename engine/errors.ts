@@ -22,6 +22,8 @@ const codes = {
   PAYLOAD_TOO_LARGE: 'an item or an iteration is larger than its limit',
   LIMIT_PASSED: 'a limit of the engine was passed',
   POISON: 'an item took its worker down too often',
+  RESPONDED: 'two nodes answered the same request',
+  API_TIMEOUT: 'a request took longer than its time-out',
   NOT_SUPPORTED: 'something this version or this mode does not do',
   // templates (1.11)
   TEMPLATE_SYNTAX: 'a template or condition does not parse',

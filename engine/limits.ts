@@ -33,6 +33,8 @@ export const limits = {
   prefetchMs: 100,
   /** Finished iterations that may wait for their commit. */
   backlogMax: 64,
+  /** A request of an api workflow that brings no time-out of its own. */
+  requestMs: 300_000,
   producerPauseMs: 1_000,
   producerPauseMsMax: 30_000,
   /** The longest sleep a host timer holds (2^31-1 ms); longer ones are split. */

@@ -311,6 +311,7 @@ class Reference {
         set: value => void work.state.set(node.id, copyOf(value)),
       },
       runtime: at.runtime,
+      respond: silent,
       log: { debug: silent, info: silent, warn: silent, error: silent },
       signal: neverAborted,
       idempotencyKey: draw('effect'),

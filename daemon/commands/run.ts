@@ -14,6 +14,7 @@ import { type CommonOptions, openWorkflow, withRedis } from '../session.ts'
 import { systemClock, systemFiles, systemHost, systemHttp, systemRandom } from '../system-ports.ts'
 import { openTraceFile } from '../trace-file.ts'
 import { type AddCommand, seconds, withDataOption, withJson, withNodes, withRedisOption } from './command.ts'
+import { runApi } from './run-api.ts'
 import { printReport } from './run-report.ts'
 import { RunTally } from './run-tally.ts'
 import { type Ending, waitForEnd } from './run-until.ts'
@@ -52,8 +53,21 @@ export const addRun: AddCommand = (program, register) => {
 async function run(out: Output, file: string, options: RunOptions): Promise<number> {
   refuseUnbuilt(options)
   const graph = await openWorkflow(file, options)
-  if (graph.workflow.type === 'api') throw unbuilt(`run the api workflow "${graph.workflow.id}"`)
+  if (graph.workflow.type === 'api') return runRequest(out, graph, options)
+  if (options.input !== undefined) throw inputForNobody(graph)
   return withRedis(options, out, redis => runOn(redis, { out, file, options, graph }))
+}
+
+function runRequest(out: Output, graph: FlowGraph, options: RunOptions): Promise<number> {
+  const { input, timeout } = options
+  return withRedis(options, out, redis =>
+    runApi({ out, graph, ports: portsOf(redis, out, options), input, ...(timeout === undefined ? {} : { timeout }) }),
+  )
+}
+
+function inputForNobody({ workflow }: FlowGraph): EngineError {
+  const what = `workflow "${workflow.id}" is of type "${workflow.type}"`
+  return new EngineError('USAGE', `Cannot use --input: ${what}; only workflows of type "api" take one`)
 }
 
 type Job = { out: Output; file: string; options: RunOptions; graph: FlowGraph }
@@ -134,7 +148,6 @@ function portsOf(redis: Redis, out: Output, options: RunOptions): Ports {
 
 function refuseUnbuilt(options: RunOptions): void {
   if (options.pool !== 'async') throw unbuilt(`use pool "${options.pool}"`)
-  if (options.input !== undefined) throw unbuilt('take --input, which is for api workflows')
 }
 
 function unbuilt(what: string): EngineError {

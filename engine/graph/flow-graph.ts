@@ -93,6 +93,8 @@ export type FlowLoop = {
   background: boolean
   pool: Pool
   replicas: number
+  /** Its items come from outside (a webhook): it never completes. */
+  endless: boolean
   /** The queues it reads, in turn; empty for producers with a source of their own. */
   sources: readonly QueueName[]
   /** Loops outside its own cycle that write to its sources: all must have ended before it can. */

@@ -43,6 +43,7 @@ export function buildLoop(draft: LoopDraft, scopes: Scopes, wiring: Wiring): Unw
     background: draft.background,
     pool: settings.pool ?? strongest(nodes.map(node => node.class.pool)),
     replicas,
+    endless: producer?.class.endless ?? false,
     sources: draft.background ? [draft.id] : (queueMap.sources.get(draft.source.index) ?? []),
     nodes,
     plan,

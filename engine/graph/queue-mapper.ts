@@ -52,7 +52,7 @@ function toMap(queues: ReadonlyMap<GraphNode, ReadonlySet<QueueName>>): QueueMap
 /** `queue_name` of form, then config; `default` (any case) and empty count as unset. */
 function ownName(node: GraphNode, problems: Problems): QueueName | undefined {
   const places = [
-    { value: node.flow.form.values.queue_name, pointer: `${node.parsed.at.form}/queue_name` },
+    { value: node.flow.class.queueName(node.flow.form.values), pointer: `${node.parsed.at.form}/queue_name` },
     { value: node.flow.config.queue_name, pointer: `${node.parsed.at.config}/queue_name` },
   ]
   for (const { value, pointer } of places) {

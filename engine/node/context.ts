@@ -21,6 +21,9 @@ export type HttpCall = {
   timeoutMs?: number
 }
 
+/** The answer to a request; `body` is sent as JSON. */
+export type Response = { status: number; headers: Record<string, string>; body: Json }
+
 export interface NodeContext {
   /** The node's form, rendered for this item and validated. */
   readonly form: JsonObject
@@ -46,6 +49,8 @@ export interface NodeContext {
   readonly state: { get(): Json | undefined; set(value: Json): void }
   readonly runtime: RuntimeVariables
   readonly log: Record<'debug' | 'info' | 'warn' | 'error', (message: string, fields?: JsonObject) => void>
+  /** Answers the request that started an `api` workflow, when it commits. Throws when it was answered before. */
+  respond(response: Response): void
   /** Aborted when the iteration fails elsewhere, times out, or the loop stops for good. */
   readonly signal: AbortSignal
   /** The same whenever this node processes this item again: hand it to the outside. */

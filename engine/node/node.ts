@@ -55,6 +55,8 @@ export abstract class Node {
   static stateful = false
   /** Writers push what they get to their queues; readers are fed from theirs. */
   static queueRole: 'writer' | 'reader' | undefined
+  /** A reader whose items come from outside: more may always come, so that its loop never completes. */
+  static endless = false
   /** Without the default time limit of 300 s: producers and delays. */
   static untimed = false
   static workflowTypes: readonly WorkflowType[] = ['production', 'api']
@@ -67,6 +69,10 @@ export abstract class Node {
   /** The output ports (branch keys) that a node with this form offers. */
   static ports(_form: JsonObject): readonly string[] {
     return ['default']
+  }
+  /** The queue that a reader or writer names in its form; without one it has those of its edges. */
+  static queueName(form: JsonObject): Json | undefined {
+    return form.queue_name
   }
 
   readonly definition: NodeDefinition

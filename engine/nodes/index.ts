@@ -9,6 +9,8 @@ import { ForEach } from './flow/for-each.ts'
 import { IfCondition } from './flow/if-condition.ts'
 import { Switch } from './flow/switch.ts'
 import { HttpRequest } from './network/http-request.ts'
+import { HttpResponse } from './network/http-response.ts'
+import { WebhookProducer } from './network/webhook-producer.ts'
 import { Counter } from './producers/counter.ts'
 import { StringIteratorProducer } from './producers/string-iterator-producer.ts'
 import { Timer } from './producers/timer.ts'
@@ -23,6 +25,6 @@ export const builtinNodes: readonly NodeClass[] = [
   ...[Background, ForEach, IfCondition, Switch],
   ...[DataTransformer, Log],
   ...[FileReader, FileWriter],
-  HttpRequest,
+  ...[HttpRequest, HttpResponse, WebhookProducer],
   ...[DynamicDelay, StaticDelay],
 ]

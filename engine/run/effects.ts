@@ -7,7 +7,7 @@
 import { EngineError } from '../errors.ts'
 import { type Json, utf8Bytes } from '../json.ts'
 import { limits } from '../limits.ts'
-import type { RuntimeVariables } from '../node/context.ts'
+import type { Response, RuntimeVariables } from '../node/context.ts'
 import { freezeJson, type NodeOutput } from '../node/node.ts'
 import { encodeEntry, encodeItem } from '../store/entry.ts'
 import type { IterationCommit } from '../store/replica-store.ts'
@@ -24,6 +24,8 @@ export class Effects {
   readonly delays: string[] = []
   /** As nodes and templates of this iteration see them: what is committed, with its own writes on top. */
   readonly variables: RuntimeVariables
+  /** What an `api` workflow answers, and the node that said so. */
+  #response: { said: Response; by: string } | undefined
   readonly #committed: Committed
   readonly #keyPrefix: string
   #pushBytes = 0
@@ -57,6 +59,18 @@ export class Effects {
       throw tooLarge(`the item has ${bytes} bytes, at most ${limits.payloadBytesMax} are allowed`)
     if (this.pushes.length >= limits.pushesMax) throw tooLarge(`an iteration may push ${limits.pushesMax} items`)
     if (this.#pushBytes > limits.pushBytesMax) throw tooLarge(`an iteration may push ${limits.pushBytesMax} bytes`)
+  }
+
+  get response(): Response | undefined {
+    return this.#response?.said
+  }
+
+  respond(said: Response, by: string): void {
+    if (this.#response !== undefined) {
+      const before = `node "${this.#response.by}" has answered it`
+      throw new EngineError('RESPONDED', `Cannot answer the request in node "${by}": ${before}; let one branch answer`)
+    }
+    this.#response = { said, by }
   }
 
   getState(node: string): Json | undefined {

@@ -90,6 +90,7 @@ export class ItemSource {
     const entry = await this.#claim()
     if (entry !== undefined) return await this.#begin(entry)
     const { loop, ports } = this.#host.scope
+    if (loop.endless) return { kind: 'wait', untilMs: Number.POSITIVE_INFINITY }
     if (this.#readsQueues || loop.producer === undefined) return { kind: 'end' }
     if (ports.clock.now() < this.#askAtMs) return { kind: 'wait', untilMs: this.#askAtMs }
     const next = await this.#produce(loop.producer)

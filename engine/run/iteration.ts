@@ -103,9 +103,9 @@ export class Iteration {
     }
   }
 
-  /** Runs the plan for an item. Rejects with NodeFailure, or with the reason of `abort`. */
-  async walk(item: NodeOutput): Promise<void> {
-    await this.#walk(this.scope.loop.plan, item, '')
+  /** Runs the plan for an item; what its last nodes put out. Rejects with NodeFailure, or with the reason of `abort`. */
+  walk(item: NodeOutput): Promise<NodeOutput[]> {
+    return this.#walk(this.scope.loop.plan, item, '')
   }
 
   abort(reason: unknown): void {

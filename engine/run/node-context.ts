@@ -9,7 +9,7 @@ import { EngineError } from '../errors.ts'
 import { hashText, hashUnit } from '../hash.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { limits } from '../limits.ts'
-import type { HttpCall, NodeContext, RuntimeVariables } from '../node/context.ts'
+import type { HttpCall, NodeContext, Response, RuntimeVariables } from '../node/context.ts'
 import type { LogLevel } from '../ports.ts'
 import type { Answers, Operation } from '../trace/witness.ts'
 import type { Iteration } from './iteration.ts'
@@ -108,6 +108,10 @@ export class RunningContext implements NodeContext {
       set: (key, value) => variables().set(key, value),
       delete: key => variables().delete(key),
     }
+  }
+
+  get respond() {
+    return (response: Response) => this.#open().effects.respond(response, this.#place.nodeId)
   }
 
   get log() {

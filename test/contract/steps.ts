@@ -90,7 +90,8 @@ export class Life {
     if (kind < 50) return this.#claim(step)
     if (kind < 120) return this.#commit(step)
     if (kind < 140) return this.#acquire(step)
-    if (kind < 165) return this.#push(step)
+    if (kind < 158) return this.#push(step)
+    if (kind < 165) return this.#request(step)
     if (kind < 172) return call('renew', ...this.#renewal(step))
     if (kind < 182) return call('release', ...this.#fence(step), pick(['return', 'keep'], c))
     if (kind < 192) return call('delay', ...this.#fence(step), `field-${c % 3}`, 1000 + b)
@@ -211,6 +212,18 @@ export class Life {
     const token = d % 8 === 0 ? `token-${this.#serial}` : this.#token()
     const queue = a % 8 === 7 ? `requeue_${pick(loops, b)}` : pick(queues, a)
     return call('push', token, queue, ...listArg(entries))
+  }
+
+  #request({ a, b, c, d }: Step): Op {
+    const pushes = Array.from({ length: c % 4 }, (_, i) => [
+      pick(queues, a + i * (b % 2)),
+      pick(['4', '0', '1'], b),
+      `0|r${this.#serial}.${i}|1|${pick(payloads, b + i)}`,
+    ])
+    const runtime = c % 3 === 0 ? [`key-${b % 2}`, pick(['1', ''], a)] : []
+    const token = d % 8 === 0 ? `token-${this.#serial}` : this.#token()
+    const outcome = pick(['ok', 'failed'], d >> 4)
+    return call('commit-request', token, pick(loops, d), outcome, ...listArg(pushes.flat()), ...listArg(runtime))
   }
 
   #completion({ a, b, c }: Step): (string | number)[] {

@@ -4,7 +4,7 @@
  */
 import { EngineError } from '../../engine/errors.ts'
 import type { Json, JsonObject } from '../../engine/json.ts'
-import type { HttpCall, NodeContext, RuntimeVariables } from '../../engine/node/context.ts'
+import type { HttpCall, NodeContext, Response, RuntimeVariables } from '../../engine/node/context.ts'
 import { compileForm } from '../../engine/node/form.ts'
 import type { Node, NodeClass, NodeOutput, NodeResult } from '../../engine/node/node.ts'
 import type { HttpResponse, LogLevel } from '../../engine/ports.ts'
@@ -27,6 +27,7 @@ export class NodeBench {
   readonly logs: { level: LogLevel; message: string; fields: JsonObject }[] = []
   readonly calls: HttpCall[] = []
   readonly delays: number[] = []
+  readonly responses: Response[] = []
   readonly runtime = new Map<string, Json>()
   fileReads = 0
   readonly #world: World
@@ -96,6 +97,7 @@ export class NodeBench {
         },
       },
       runtime: this.#variables(),
+      respond: response => void this.responses.push(response),
       log: { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') },
       signal: this.#abort.signal,
       idempotencyKey: 'key-1',

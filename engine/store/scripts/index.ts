@@ -2,6 +2,7 @@
 import type { Script } from '../../ports.ts'
 import { claim } from './claim.ts'
 import { commit } from './commit.ts'
+import { commitRequest } from './commit-request.ts'
 import { complete } from './complete.ts'
 import { delay } from './delay.ts'
 import { acquire, release, renew } from './leases.ts'
@@ -15,6 +16,7 @@ export const allScripts: readonly Script[] = [
   release,
   claim,
   commit,
+  commitRequest,
   complete,
   delay,
   push,

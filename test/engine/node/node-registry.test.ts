@@ -93,11 +93,11 @@ describe('NodeRegistry', () => {
 describe('the built-in nodes', () => {
   const registry = defaultRegistry()
 
-  it('are those of the table, but the last two', () => {
+  it('are those of the table', () => {
     expect(registry.types().map(nodeClass => nodeClass.identifier)).toEqual([
       ...['background', 'counter', 'data-transformer', 'dynamic-delay-node', 'file-reader', 'file-writer', 'for-each'],
-      ...['http-request', 'if-condition', 'log', 'queue-reader', 'queue-writer', 'static-delay-node'],
-      ...['string-iterator-producer', 'switch', 'timer'],
+      ...['http-request', 'http-response', 'if-condition', 'log', 'queue-reader', 'queue-writer', 'static-delay-node'],
+      ...['string-iterator-producer', 'switch', 'timer', 'webhook-producer'],
     ])
     expect(registry.get('queue-node-writer')).toBe(registry.get('queue-writer'))
     expect(registry.get('queue-reader-dummy')).toBe(registry.get('queue-reader'))
@@ -120,7 +120,8 @@ describe('the built-in nodes', () => {
     ])
     expect(having(it => it.untimed && it.kind !== 'producer')).toEqual(['dynamic-delay-node', 'static-delay-node'])
     expect(having(it => it.kind === 'producer' && !it.untimed)).toEqual([])
-    expect(having(it => it.source === 'claimed')).toEqual(['queue-reader'])
+    expect(having(it => it.source === 'claimed')).toEqual(['queue-reader', 'webhook-producer'])
+    expect(having(it => it.endless)).toEqual(['webhook-producer'])
     expect(having(it => it.queueRole === 'writer')).toEqual(['queue-writer'])
   })
 

@@ -312,7 +312,8 @@ const piece = fc.letrec<{ expr: string }>(tie => ({
     fc.tuple(tie('expr'), tie('expr')).map(([a, b]) => `(${a})[${b}]`),
   ),
 })).expr
-const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<Json>
+// as it comes out of a file or a queue: there is no -0 in JSON text
+const json = fc.jsonValue({ maxDepth: 3 }).map(value => JSON.parse(JSON.stringify(value)) as Json)
 
 const expected = ['ok', 'TEMPLATE_SYNTAX', 'TEMPLATE_FAILED', 'TEMPLATE_BUDGET']
 
