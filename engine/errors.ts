@@ -10,6 +10,8 @@ const codes = {
   WORKFLOW_INVALID: 'a workflow file has problems; each is listed',
   WORKFLOW_CHANGED: 'an unfinished run belongs to another definition of this workflow',
   WORKFLOW_RUNNING: 'the workflow runs elsewhere, so its state cannot be discarded',
+  WORKFLOW_UNKNOWN: 'there is no workflow of this id on this Redis',
+  LOOP_UNKNOWN: 'a workflow has no loop of this name',
   // nodes (1.2, 1.6)
   NODE_FAILED: 'a node threw',
   NODE_CLASS_INVALID: 'a node class contradicts itself or another one',

@@ -6,14 +6,23 @@ import { assert, EngineError, type ErrorRecord, toErrorRecord } from './errors.t
 import type { FlowGraph } from './graph/flow-graph.ts'
 import type { Ports } from './ports.ts'
 import { type SuperviseResult, Supervisor } from './run/supervisor.ts'
-import { setWish } from './store/inspect.ts'
-import { beginRun, type RunSummary, readSummary, type StartedRun, type StartMode } from './store/run-store.ts'
+import {
+  type BeginMode,
+  beginRun,
+  type NotWished,
+  type RunSummary,
+  readSummary,
+  type StartedRun,
+  type StartMode,
+} from './store/run-store.ts'
+import { setWish, type Told, type Wish } from './store/wishes.ts'
 import type { EngineEvent, EventSink } from './trace/events.ts'
 import { type LoopState, StateTracker } from './trace/state-tracker.ts'
 import type { TraceSink } from './trace/trace.ts'
 
 export type Status = 'idle' | 'running' | 'paused' | 'draining' | 'completed' | 'failed' | 'stopped'
 export type RunEnd = { status: 'completed' | 'stopped' | 'failed'; error?: ErrorRecord }
+export type Started = { run: string; resumed: boolean; orphanedQueues: string[] }
 /** `served`: this process runs the loop; another may. */
 export type LoopStatus = { id: string; status: Status; served: boolean } & LoopState
 export type EngineStatus = {
@@ -29,7 +38,7 @@ export type EngineOptions = {
   ports: Ports
   onEvent?: EventSink
   /** Takes what a replay needs of every iteration (see `openTrace`); recording nothing costs nothing. */
-  record?: TraceSink
+  record?: TraceSink | undefined
 }
 
 export class FlowEngine {
@@ -45,6 +54,8 @@ export class FlowEngine {
   #run: StartedRun | undefined
   #supervisor: Supervisor | undefined
   #drainTimer: AbortController | undefined
+  /** How it starts again when Redis has lost its run. */
+  #again: BeginMode = 'resume'
 
   constructor(options: EngineOptions) {
     this.#graph = options.graph
@@ -62,27 +73,31 @@ export class FlowEngine {
    * Starts, resuming the unfinished run if there is one; `fresh` discards its state and queues, `adopt` resumes it with a
    * changed definition. Errors: WORKFLOW_CHANGED, WORKFLOW_RUNNING, SCHEMA_TOO_NEW, NOT_SUPPORTED, REDIS_….
    */
-  async start(
-    options: { mode?: StartMode } = {},
-  ): Promise<{ run: string; resumed: boolean; orphanedQueues: string[] }> {
-    assert(this.#status === 'idle', () => 'An engine is started once')
-    if (this.#graph.workflow.type !== 'production') {
-      const { id, type } = this.#graph.workflow
-      throw new EngineError(
-        'NOT_SUPPORTED',
-        `Cannot start workflow "${id}": it is of type "${type}", which runs once per request`,
-      )
-    }
-    const run = await this.#begin(options.mode ?? 'resume')
-    this.#status = 'running'
-    void this.#superviseToTheEnd(run)
-    return { run: run.run, resumed: run.how !== 'new', orphanedQueues: run.orphanedQueues }
+  async start(options: { mode?: StartMode } = {}): Promise<Started> {
+    const { redis } = this.#ports
+    const run = await this.#first(options.mode ?? 'resume')
+    // starting is a wish too: it replaces an older one to pause or stop
+    await setWish(redis, { workflow: this.#graph.workflow.id, loop: '' }, '')
+    return this.#go(run as StartedRun)
+  }
+
+  /**
+   * Starts as a daemon does on its own: what is unfinished, what never ran, and what somebody asked for; `idle` tells why
+   * it did not start, and the engine is done then. Wishes stay as they are. Errors: as `start`.
+   */
+  async startIfWished(): Promise<Started | NotWished> {
+    this.#again = 'wished'
+    const run = await this.#first('wished')
+    if (run.how !== 'idle') return this.#go(run)
+    this.#finish({ status: run.why === 'completed' ? 'completed' : 'stopped' })
+    return run
   }
 
   /** No new claims; running iterations get `drainMs` (default: the workflow's setting), then their signals abort. */
   async stop(options: { drainMs?: number } = {}): Promise<void> {
     if (this.#status === 'idle') this.#finish({ status: 'stopped' })
-    if (this.#status === 'running' || this.#status === 'paused') this.#drain(options.drainMs)
+    const drains = this.#status === 'draining'
+    if (this.#status === 'running' || (drains && options.drainMs !== undefined)) this.#drain(options.drainMs)
     await this.done
   }
 
@@ -90,6 +105,12 @@ export class FlowEngine {
   async kill(): Promise<void> {
     this.#supervisor?.kill(new EngineError('ITERATION_ABORTED', 'The engine was killed'))
     this.#finish({ status: 'stopped' })
+  }
+
+  /** Does what is wished for in Redis, as `attend` tells it. */
+  obey({ wish, loops }: Pick<Told, 'wish' | 'loops'>): void {
+    const all = this.#graph.loops.map(({ id }) => [id, loops.get(id) ?? ''] as const)
+    this.#supervisor?.obey(wish, new Map(all))
   }
 
   /** Pauses a loop, or the workflow: the running iteration ends, the next does not begin. Kept in Redis. */
@@ -118,11 +139,24 @@ export class FlowEngine {
     return readSummary(this.#ports.redis, this.#graph)
   }
 
-  async #begin(mode: StartMode): Promise<StartedRun> {
+  async #first(mode: BeginMode): Promise<StartedRun | NotWished> {
+    assert(this.#status === 'idle', () => 'An engine is started once')
+    const { id, type } = this.#graph.workflow
+    if (type === 'production') return await this.#begin(mode)
+    const reason = `it is of type "${type}", which runs once per request`
+    throw new EngineError('NOT_SUPPORTED', `Cannot start workflow "${id}": ${reason}`)
+  }
+
+  #go(run: StartedRun): Started {
+    this.#status = 'running'
+    void this.#superviseToTheEnd(run)
+    return { run: run.run, resumed: run.how !== 'new', orphanedQueues: run.orphanedQueues }
+  }
+
+  async #begin(mode: BeginMode): Promise<StartedRun | NotWished> {
     const { redis, random, clock, host } = this.#ports
     const run = await beginRun(redis, this.#graph, { mode, nonce: random.nonce('run'), now: clock.now(), host })
-    // starting is a wish too: it replaces an older one to pause or stop
-    await setWish(redis, this.#graph.workflow.id, '', '')
+    if (run.how === 'idle') return run
     this.#run = run
     this.#emit({ type: 'workflow_started', ...this.#stamp(), resumed: run.how !== 'new' })
     for (const { id, pool } of this.#graph.loops) if (pool !== 'async') this.#warnPool(id, pool)
@@ -142,7 +176,9 @@ export class FlowEngine {
         if (result !== 'superseded') return this.#finish({ status: result })
         if (await this.#wasCompleted(current)) return this.#finish({ status: 'completed' })
         this.#emit({ type: 'warning', ...this.#stamp(), code: 'RUN_LOST', message: lostRun(current.run) })
-        current = await this.#begin('resume')
+        const next = await this.#begin(this.#again)
+        if (next.how === 'idle') return this.#finish({ status: next.why === 'completed' ? 'completed' : 'stopped' })
+        current = next
       }
     } catch (error) {
       this.#finish({ status: 'failed', error: toErrorRecord(error) })
@@ -156,7 +192,7 @@ export class FlowEngine {
       ports: this.#ports,
       emit: event => this.#emit(event),
       record: this.#record,
-      onStopWish: () => void this.stop(),
+      onStopWish: wish => void this.stop(wish === 'kill' ? { drainMs: 0 } : {}),
     })
     this.#supervisor = supervisor
     return await supervisor.run()
@@ -171,6 +207,7 @@ export class FlowEngine {
   #drain(drainMs = this.#graph.workflow.settings.drain_timeout_seconds * 1000): void {
     this.#status = 'draining'
     this.#supervisor?.drain()
+    this.#drainTimer?.abort()
     const timer = new AbortController()
     this.#drainTimer = timer
     this.#ports.clock.sleep(drainMs, timer.signal).then(
@@ -182,7 +219,7 @@ export class FlowEngine {
     )
   }
 
-  async #wish(loop: string, wish: 'pause' | ''): Promise<void> {
+  async #wish(loop: string, wish: Extract<Wish, 'pause' | ''>): Promise<void> {
     const ids = this.#graph.loops.map(each => each.id)
     if (loop !== '' && !ids.includes(loop)) {
       throw new EngineError(
@@ -190,7 +227,7 @@ export class FlowEngine {
         `Cannot find loop "${loop}" of workflow "${this.#graph.workflow.id}": it has ${ids.join(', ')}`,
       )
     }
-    await setWish(this.#ports.redis, this.#graph.workflow.id, loop, wish)
+    await setWish(this.#ports.redis, { workflow: this.#graph.workflow.id, loop }, wish)
     for (const id of loop === '' ? ids : [loop]) {
       const control = this.#supervisor?.control(id)
       if (wish === 'pause') control?.pause()

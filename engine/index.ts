@@ -3,6 +3,7 @@
  * The simulator is `theoneeye/sim`, the daemon's adapters (Redis, files, HTTP, clock) are `theoneeye/daemon`.
  */
 export { EngineError, type ErrorCode, type ErrorRecord, errorCodes } from './errors.ts'
+export { type DaemonHealth, type DaemonOptions, FlowDaemon } from './flow-daemon.ts'
 export { type EngineOptions, type EngineStatus, FlowEngine, type RunEnd, type Status } from './flow-engine.ts'
 export type { FlowGraph, FlowLoop, FlowNode, Plan, Problem, Queue, Workflow } from './graph/flow-graph.ts'
 export { loadWorkflow, requireWorkflow } from './graph/load-workflow.ts'
@@ -12,7 +13,6 @@ export type { HttpCall, NodeContext, Response, RuntimeVariables } from './node/c
 export * from './node/form.ts'
 /** Makers of form fields: `defineForm({ url: fields.text({ label: 'URL' }) })`. */
 export * as fields from './node/form-fields.ts'
-export { FormState } from './node/form-state.ts'
 export * from './node/node.ts'
 export * from './node/node-registry.ts'
 export { builtinNodes } from './nodes/index.ts'
@@ -21,4 +21,5 @@ export { type ApiAnswer, type ApiRequest, ApiRunner, type ApiRunnerOptions, unwr
 export * from './store/inspect.ts'
 export type { LoopSummary, RunSummary, StartMode } from './store/run-store.ts'
 export { allScripts } from './store/scripts/index.ts'
+export { setWish, type Wish } from './store/wishes.ts'
 export type { DeadLetter, EngineEvent, EventSink } from './trace/events.ts'

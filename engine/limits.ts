@@ -28,6 +28,12 @@ export const limits = {
   /** One wait on a wake-up key. */
   wakeWaitMs: 5_000,
   drainMs: 30_000,
+  /** How often a daemon gives a sign of life and looks at what it shall be doing. */
+  attendMs: 1_000,
+  /** Without a sign of life for so long, a daemon is gone from the list. */
+  daemonStaleMs: 10_000,
+  /** Without an answer from Redis for so long, a daemon is not ready. */
+  redisSilenceMs: 5_000,
   /** What a loop claims ahead: so many items, or about so much work. */
   prefetchMax: 64,
   prefetchMs: 100,

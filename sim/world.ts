@@ -261,7 +261,8 @@ class World {
     if (word === 'again' && op === 'commit') reached.add('a commit was sent again after it was applied')
     if (word === 'diverged') reached.add('a replica was told that Redis went back in time')
     if (word === 'fenced') reached.add('a replica was told that another holder took over')
-    if (op === 'acquire' && /\n[1-9]\d*$/.test(answer)) reached.add('claims of a dead holder were recovered')
+    if (op === 'acquire' && /^acquired\n\d+\n\d+\n[1-9]/.test(answer))
+      reached.add('claims of a dead holder were recovered')
     if (op === 'acquire' && word === 'held') reached.add('a replica waited for the lease of another holder')
   }
 

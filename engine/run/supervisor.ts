@@ -12,7 +12,8 @@ import type { Ports } from '../ports.ts'
 import { replicaName, requeueQueue } from '../store/keys.ts'
 import { type CompletionTest, ReplicaStore } from '../store/replica-store.ts'
 import { retryTransient } from '../store/retry.ts'
-import { type AcquireAnswer, acquireReplica, type RenewAnswer, renewLeases } from '../store/run-store.ts'
+import { type AcquireAnswer, acquireReplica, renewLeases } from '../store/run-store.ts'
+import type { Wish } from '../store/wishes.ts'
 import type { EngineEvent } from '../trace/events.ts'
 import type { TraceSink } from '../trace/trace.ts'
 import { FlowRunner, type ServeResult } from './flow-runner.ts'
@@ -24,8 +25,8 @@ export type SupervisorOptions = {
   ports: Ports
   emit: (event: EngineEvent) => void
   record?: TraceSink | undefined
-  /** Somebody asked, through Redis, for the workflow to stop. */
-  onStopWish: () => void
+  /** Somebody asked, through Redis, for the workflow to stop, or to be killed. */
+  onStopWish: (wish: 'stop' | 'kill') => void
 }
 
 /** How supervising ended. `superseded`: the keys belong to another run or definition now. */
@@ -87,6 +88,18 @@ export class Supervisor {
 
   control(loop: string): LoopControl | undefined {
     return this.#controls.get(loop)
+  }
+
+  /** Does what somebody asked for through Redis: of the workflow, and of these loops. */
+  obey(workflow: Wish, loops: ReadonlyMap<string, Wish>): void {
+    if (workflow === 'stop' || workflow === 'kill') this.#options.onStopWish(workflow)
+    for (const [loop, wish] of loops) {
+      const control = this.#controls.get(loop)
+      // one that drains must not be held up
+      if (control === undefined || control.draining.aborted) continue
+      if (workflow === 'pause' || wish === 'pause') control.pause()
+      else control.resume()
+    }
   }
 
   drain(): void {
@@ -201,6 +214,7 @@ export class Supervisor {
     const { loop, number } = replica
     const id = { workflow: graph.workflow.id, loop: loop.id, replica: number }
     const control = this.#controls.get(loop.id) as LoopControl
+    if (lease.paused) control.pause()
     replica.store = new ReplicaStore(id, lease, {
       ...ports,
       aborted: control.aborted,
@@ -260,17 +274,8 @@ export class Supervisor {
     const leases = held.map(({ name, store }) => ({ name, holder: store.holder }))
     const answer = await renewLeases(ports.redis, graph.workflow.id, this.#leaseMs, leases)
     for (const [i, { store }] of held.entries()) if (answer.held[i] === false) store.fence()
-    this.#obey(held, answer)
-  }
-
-  /** Does what somebody asked for through Redis. */
-  #obey(held: readonly { loop: FlowLoop }[], answer: RenewAnswer): void {
-    if (answer.workflowWish === 'stop') this.#options.onStopWish()
-    for (const [i, { loop }] of held.entries()) {
-      const control = this.#controls.get(loop.id) as LoopControl
-      if (answer.workflowWish === 'pause' || answer.loopWishes[i] === 'pause') control.pause()
-      else control.resume()
-    }
+    const wishes = new Map(held.map(({ loop }, i) => [loop.id, answer.loopWishes[i] ?? '']))
+    this.obey(answer.workflowWish, wishes)
   }
 
   // --- small things

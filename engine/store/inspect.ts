@@ -7,7 +7,7 @@ import type { Clock, Redis } from '../ports.ts'
 import type { DeadLetter } from '../trace/events.ts'
 import { decodeClaim, decodeEntry, encodeEntry, encodeItem } from './entry.ts'
 import { keysOf, requeueQueue, workflowPrefix } from './keys.ts'
-import { desire, purgeDeadLetters, purgeQueue, push, requeue } from './scripts/operator.ts'
+import { purgeDeadLetters, purgeQueue, push, requeue } from './scripts/operator.ts'
 import { listArg } from './scripts/prelude.ts'
 
 export type QueueInfo = {
@@ -145,14 +145,4 @@ export async function requeueDeadLetter(redis: Redis, workflow: string, id: stri
 export async function dropDeadLetters(redis: Redis, workflow: string, ids: readonly string[]): Promise<number> {
   const answer = (await redis.call(purgeDeadLetters, [workflowPrefix(workflow)], listArg(ids))) as string
   return Number(answer.split('\n')[1])
-}
-
-/** What a loop (or, with '', the workflow) shall be doing; whoever runs it looks with every renewal of its leases. */
-export async function setWish(
-  redis: Redis,
-  workflow: string,
-  loop: string,
-  wish: 'pause' | 'stop' | '',
-): Promise<void> {
-  await redis.call(desire, [workflowPrefix(workflow)], [loop, wish])
 }

@@ -10,12 +10,21 @@
  * replicas SET   LOOP:N;  r:LOOP:N HASH (holder, lease, seq, counters);  c:LOOP:N LIST of claims, "QUEUE\nENTRY"
  * state HASH (LOOP\tNODE → JSON), runtime, ended, delays HASH;  dl HASH and dlo LIST: dead letters and their order
  * pushed HASH, pushedo LIST: tokens of the latest pushes from outside
+ *
+ * Of no workflow: oe:workflows SET of the prefixes of all that ever ran, oe:daemons HASH id → "SEEN|JSON".
  */
 export const schemaVersion = 1
 
 export function workflowPrefix(workflowId: string): string {
   return `oe:{${encodeURIComponent(workflowId)}}:`
 }
+
+export function workflowOfPrefix(prefix: string): string {
+  return decodeURIComponent(prefix.slice('oe:{'.length, -'}:'.length))
+}
+
+export const knownWorkflows = 'oe:workflows'
+export const knownDaemons = 'oe:daemons'
 
 export function keysOf(workflowId: string) {
   const prefix = workflowPrefix(workflowId)

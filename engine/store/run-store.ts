@@ -9,27 +9,33 @@ import { keysOf, nodeOfState, replicaName, requeueQueue, schemaVersion, stateFie
 import { acquire, renew } from './scripts/leases.ts'
 import { listArg } from './scripts/prelude.ts'
 import { startRun } from './scripts/start-run.ts'
+import type { Wish } from './wishes.ts'
 
 export type StartMode = 'resume' | 'fresh' | 'adopt'
+/** `wished` is how a daemon starts on its own: see scripts/start-run.ts. */
+export type BeginMode = StartMode | 'wished'
+/** Nobody wants it to run now: it is complete, or somebody asked for it to stop or pause. */
+export type NotWished = { how: 'idle'; why: 'completed' | 'stop' | 'kill' | 'pause' }
 export type StartedRun = { run: string; seed: string; how: 'new' | 'resumed' | 'adopted'; orphanedQueues: string[] }
 
 /** Begins a run, or resumes the unfinished one. Errors: WORKFLOW_CHANGED, WORKFLOW_RUNNING, SCHEMA_TOO_NEW. */
 export async function beginRun(
   redis: Redis,
   graph: FlowGraph,
-  options: { mode: StartMode; nonce: string; now: number; host: Host },
-): Promise<StartedRun> {
+  options: { mode: BeginMode; nonce: string; now: number; host: Host },
+): Promise<StartedRun | NotWished> {
   const keys = keysOf(graph.workflow.id)
   for (;;) {
     const meta = await redis.hgetall(keys.meta)
-    const before = parseNodes(meta.nodes)
-    const stays = (id: string) => graph.nodes.get(id)?.class.identifier === before[id]
-    const dropped = Object.keys(await redis.hgetall(keys.state)).filter(field => !stays(nodeOfState(field)))
+    const { mode } = options
+    const dropped = mode === 'adopt' ? await droppedState(redis, graph, meta.nodes) : []
+    const takesOver = mode === 'adopt' || mode === 'fresh'
+    const gone = takesOver ? await goneHolders(redis, graph.workflow.id, options.host) : []
     const answer = (await redis.call(
       startRun,
       [keys.prefix],
       [
-        options.mode,
+        mode,
         graph.hash,
         options.nonce,
         options.nonce,
@@ -39,16 +45,25 @@ export async function beginRun(
         meta.hash ?? '',
         ...listArg(dropped),
         ...listArg(replicasOf(graph)),
-        ...listArg(await goneHolders(redis, graph.workflow.id, options.host)),
+        ...listArg(gone),
         ...listArg(declaredQueues(graph)),
       ],
     )) as string
     const [word, run = '', seed = ''] = answer.split('\n')
     if (word === 'retry') continue
+    if (word === 'idle') return { how: word, why: run as NotWished['why'] }
     if (word !== 'new' && word !== 'resumed' && word !== 'adopted')
       throw refusal(graph.workflow.id, word as string, run)
     return { run, seed, how: word, orphanedQueues: word === 'resumed' ? [] : await orphans(redis, graph) }
   }
+}
+
+/** Fields of node state that stand for a node which is gone, or of another type now. */
+async function droppedState(redis: Redis, graph: FlowGraph, nodes: string | undefined): Promise<string[]> {
+  const before = parseNodes(nodes)
+  const stays = (id: string) => graph.nodes.get(id)?.class.identifier === before[id]
+  const fields = Object.keys(await redis.hgetall(keysOf(graph.workflow.id).state))
+  return fields.filter(field => !stays(nodeOfState(field)))
 }
 
 /** Holders on this machine whose process is certainly dead: their leases keep nobody from starting. */
@@ -120,7 +135,7 @@ async function orphans(redis: Redis, graph: FlowGraph): Promise<string[]> {
 }
 
 export type AcquireAnswer =
-  | { kind: 'acquired'; seq: number; iterations: number; returned: number }
+  | { kind: 'acquired'; seq: number; iterations: number; returned: number; paused: boolean }
   | { kind: 'held'; holder: string; identity: HolderIdentity; leftMs: number }
   | { kind: 'ended'; run: 'running' | 'completed' }
   | { kind: 'changed' }
@@ -163,7 +178,13 @@ export async function acquireReplica(redis: Redis, request: LeaseRequest): Promi
   )) as string
   const [word, ...rest] = answer.split('\n')
   if (word === 'acquired')
-    return { kind: word, seq: Number(rest[0]), iterations: Number(rest[1]), returned: Number(rest[2]) }
+    return {
+      kind: word,
+      seq: Number(rest[0]),
+      iterations: Number(rest[1]),
+      returned: Number(rest[2]),
+      paused: rest[3] === 'pause',
+    }
   if (word === 'ended') return { kind: word, run: rest[0] as 'running' | 'completed' }
   if (word === 'changed') return { kind: word }
   const [holder = '', boot = '', pid = '', start = '', left] = rest
@@ -171,7 +192,7 @@ export async function acquireReplica(redis: Redis, request: LeaseRequest): Promi
   return { kind: 'held', holder, identity: { boot, pid: Number(pid), start }, leftMs: Number(left) }
 }
 
-export type RenewAnswer = { held: boolean[]; loopWishes: string[]; workflowWish: string }
+export type RenewAnswer = { held: boolean[]; loopWishes: Wish[]; workflowWish: Wish }
 
 /** Renews leases; tells which are still held, and what workflow and loops shall be doing. */
 export async function renewLeases(
@@ -182,8 +203,9 @@ export async function renewLeases(
 ): Promise<RenewAnswer> {
   const args = [String(leaseMs), ...listArg(leases.flatMap(lease => [lease.name, lease.holder]))]
   const lines = ((await redis.call(renew, [workflowPrefix(workflow)], args)) as string).split('\n')
-  const workflowWish = lines.pop() ?? ''
-  return { held: lines.map(line => line.startsWith('1')), loopWishes: lines.map(line => line.slice(1)), workflowWish }
+  const workflowWish = (lines.pop() ?? '') as Wish
+  const loopWishes = lines.map(line => line.slice(1) as Wish)
+  return { held: lines.map(line => line.startsWith('1')), loopWishes, workflowWish }
 }
 
 /** The committed state of these nodes of a loop, as JSON text. A node that two loops reach has a state in each. */

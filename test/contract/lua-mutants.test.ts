@@ -43,6 +43,17 @@ const mutants: readonly [name: string, script: string, find: string, replace: st
   ],
   ['a delay begins again', 'delay', "'HSETNX'", "'HSET'"],
   ['a requeued letter stays a letter', 'requeue', "redis.call('HDEL', P .. 'dl', id)", ''],
+  ['a wish replaces any other', 'desire', "instead ~= '*' and before ~= instead", 'false'],
+  ['a wish for a run starts another beside it', 'desire', "if status == 'running' then wish = '' end", ''],
+  ['a daemon starts what somebody stopped', 'start-run', "wish == 'stop' or wish == 'kill'", 'false'],
+  ['a daemon begins what is complete', 'start-run', "status == 'completed' and not token", 'false'],
+  ['a begun run forgets which wish it was', 'start-run', 'runToken = token or runToken', ''],
+  [
+    'a daemon that leaves stays on the list',
+    'attend',
+    "if about ~= '' then redis.call('HSET', daemons",
+    "if true then redis.call('HSET', daemons",
+  ],
   ['a repeated push pushes again', 'push', 'if before then return before end', ''],
 ]
 

@@ -48,6 +48,7 @@ const mustReach = [
   'start-run changed',
   'start-run adopted',
   'start-run running',
+  'start-run idle',
   'start-run REDIS_WRONG_TYPE',
   'acquire acquired',
   'acquire held',
@@ -79,6 +80,9 @@ const mustReach = [
   'purge-dead-letters purged',
   'purge-queue purged',
   'desire ok',
+  'desire differs',
+  'attend ok',
+  'attend REDIS_WRONG_TYPE',
   'take',
 ]
 

@@ -1,12 +1,14 @@
 /**
  * One body for all Redises: the same operations in the same order; after each one the reply (or the error's code) and
  * the whole keyspace of every arm must equal the first arm's. Only times of the server's clock may differ: they stand in
- * fields named `lease_until`, and at the end of the answer `held`.
+ * fields named `lease_until`, in front of what daemons say of themselves, at the end of the answer `held`, and are the
+ * answer of `time`.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { codeOf, messageOf } from '../../engine/errors.ts'
 import type { KeyDump } from '../../engine/memory-redis/keyspace.ts'
 import type { Reply, Script } from '../../engine/ports.ts'
+import { knownDaemons } from '../../engine/store/keys.ts'
 import type { Arm } from './arms.ts'
 
 export type Op =
@@ -99,9 +101,16 @@ function show(outcome: unknown): string {
 }
 
 /** What these answer depends on whether it is the first time: sent again, their replies may differ, the keys not. */
-const answersOnce: ReadonlySet<string> = new Set(['requeue', 'purge-dead-letters', 'purge-queue', 'start-run'])
+const answersOnce: ReadonlySet<string> = new Set([
+  'requeue',
+  'purge-dead-letters',
+  'purge-queue',
+  'start-run',
+  'desire',
+])
 
 function comparable(op: Extract<Op, { kind: 'call' }>, replies: Replies, reply: Reply): unknown {
+  if (op.script.name === 'time') return /^\d+$/.test(String(reply))
   if (replies === 'resent' && answersOnce.has(op.script.name)) return 'any'
   if (Array.isArray(reply)) return [comparableLine(replies, reply[0]), ...reply.slice(1)]
   return comparableLine(replies, reply)
@@ -116,11 +125,16 @@ function comparableLine(replies: Replies, line: unknown): unknown {
 
 function withoutTimes(dump: KeyDump): KeyDump {
   if (dump.type !== 'hash') return dump
-  return { ...dump, value: dump.value.map(hideTime) }
+  const hide = dump.key === knownDaemons ? hideSeen : hideTime
+  return { ...dump, value: dump.value.map(hide) }
 }
 
 function hideTime([field, value]: [string, string]): [string, string] {
   return [field, field === 'lease_until' ? 'T' : value]
+}
+
+function hideSeen([field, value]: [string, string]): [string, string] {
+  return [field, value.replace(/^\d+\|/, 'T|')]
 }
 
 function differing(a: readonly KeyDump[], b: readonly KeyDump[]): string[] {

@@ -6,7 +6,7 @@
 import fc from 'fast-check'
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import type { Script } from '../../engine/ports.ts'
-import { workflowPrefix } from '../../engine/store/keys.ts'
+import { knownDaemons, knownWorkflows, workflowPrefix } from '../../engine/store/keys.ts'
 import { allScripts } from '../../engine/store/scripts/index.ts'
 import { listArg } from '../../engine/store/scripts/prelude.ts'
 import type { MakeOp, Op } from './redis-contract.ts'
@@ -71,10 +71,12 @@ export class Life {
     this.#types = types
   }
 
-  /** The operations of these steps; every life begins with a run, and with replicas held. */
+  /** The operations of these steps; every life begins with a run, wished for or not, and with replicas held. */
   ops(steps: readonly Step[]): MakeOp[] {
+    const isWished = steps.length % 2 === 0
     const opening: MakeOp[] = [
-      () => this.#start('resume', 'h1'),
+      () => (isWished ? call('desire', '', 'run:wished', '*') : undefined),
+      () => this.#start(isWished ? 'wished' : 'resume', 'h1'),
       ...loops.map((_, i) => () => this.#acquire({ kind: 0, a: i, b: 0, c: 0, d: 0 })),
     ]
     return [...opening, ...steps.map(step => () => this.#noted(this.#make(step)))]
@@ -87,7 +89,8 @@ export class Life {
 
   #make(step: Step): Op | undefined {
     const { kind, a, b, c } = step
-    if (kind < 50) return this.#claim(step)
+    if (kind < 44) return this.#claim(step)
+    if (kind < 50) return this.#start(pick(['wished', 'adopt'], a), pick(['h1', 'h1', 'h2'], b))
     if (kind < 120) return this.#commit(step)
     if (kind < 140) return this.#acquire(step)
     if (kind < 158) return this.#push(step)
@@ -97,8 +100,11 @@ export class Life {
     if (kind < 192) return call('delay', ...this.#fence(step), `field-${c % 3}`, 1000 + b)
     if (kind < 202) return call('complete', ...this.#fence(step), ...this.#completion(step))
     if (kind < 212) return this.#operate(step)
-    if (kind < 218) return this.#start(pick(['resume', 'fresh', 'adopt', 'resume'], a), pick(['h1', 'h1', 'h2'], b))
-    if (kind < 232) return this.#last
+    if (kind < 217) {
+      return this.#start(pick(['resume', 'fresh', 'adopt', 'resume'], a), pick(['h1', 'h1', 'h2'], b))
+    }
+    if (kind < 219) return this.#attend(step)
+    if (kind < 231) return this.#last
     if (kind < 240) return this.#take(step)
     if (kind < 246) return { kind: 'disturb' }
     if (kind < 251) return this.#types === 'spoilt' ? this.#spoil(step) : undefined
@@ -246,7 +252,15 @@ export class Life {
     if (choice === 0) return call('requeue', letter, pick(queues, b), pick(loops, b), `0|again${this.#token()}|9|{}`)
     if (choice === 1) return call('purge-dead-letters', ...listArg(c % 8 === 0 ? [] : [letter, 'unknown']))
     if (choice === 2) return call('purge-queue', pick(queues, b))
-    return call('desire', pick(['', ...loops], b), pick(['paused', 'stopped', ''], c))
+    const token = this.#hget(`${prefix}meta`, 'run_token') ?? 'none'
+    const wish = pick(['pause', 'stop', '', `run:${this.#token()}`, `run:${token}`], c)
+    return call('desire', pick(['', '', ...loops], b), wish, pick(['*', '*', '', 'stop'], b + c))
+  }
+
+  #attend({ a, b, c }: Step): Op {
+    if (c % 4 === 0) return call('time')
+    const prefixes = [prefix, workflowPrefix('unknown'), prefix].slice(0, b % 4)
+    return call('attend', pick(holders, a), pick(['{"pid":1}', '{}', ''], b), 1_000_000_000, ...listArg(prefixes))
   }
 
   #start(mode: string, hash: string): Op {
@@ -309,7 +323,7 @@ export class Life {
     const made = [`q:${pick(queues, b)}`, `full:${pick(queues, b)}`, `r:${pick(loops, b)}:0`, `c:${pick(loops, b)}:0`]
     const bells = [`bell:${pick(loops, b)}`, `q:requeue_${pick(loops, b)}`]
     const type = pick(['string', 'none', 'hash', 'list', 'set', 'none'], c)
-    const key = `${prefix}${pick([...fixed, ...made, ...bells], a)}`
+    const key = pick([...fixed, ...made, ...bells].map(name => prefix + name).concat(knownDaemons, knownWorkflows), a)
     // a list of what is no entry is not another type but a broken promise of our own: no script looks for that
     const other = type === 'list' && /:(q:|c:|dlo|pushedo)/.test(key) ? 'string' : type
     return { kind: 'call', script: spoil, keys: [key], args: [other] }

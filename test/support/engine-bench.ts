@@ -3,6 +3,7 @@
  * latency, so that a story reads as one; the simulator (sim/) is where the engine is broken.
  */
 import { EngineError } from '../../engine/errors.ts'
+import { FlowDaemon } from '../../engine/flow-daemon.ts'
 import { FlowEngine, type RunEnd } from '../../engine/flow-engine.ts'
 import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
 import { requireWorkflow } from '../../engine/graph/load-workflow.ts'
@@ -66,6 +67,16 @@ export class Bench {
   engine(graph: FlowGraph): { engine: FlowEngine; pid: number } {
     const pid = ++this.#processes
     return { engine: new FlowEngine({ graph, ports: this.ports(pid), onEvent: event => this.events.push(event) }), pid }
+  }
+
+  /** A new process with a daemon that is not open. */
+  daemon(): { daemon: FlowDaemon; pid: number } {
+    const pid = ++this.#processes
+    const onEvent = (event: EngineEvent) => this.events.push(event)
+    return {
+      daemon: new FlowDaemon({ ports: this.ports(pid), onEvent, about: { host: 'bench', version: '0' } }),
+      pid,
+    }
   }
 
   /** Runs a workflow to its end. */

@@ -1,5 +1,6 @@
 /** All atomic operations, for whoever must know them by name: the journal, the contract suite, the mutants. */
 import type { Script } from '../../ports.ts'
+import { attend, time } from './attend.ts'
 import { claim } from './claim.ts'
 import { commit } from './commit.ts'
 import { commitRequest } from './commit-request.ts'
@@ -24,4 +25,6 @@ export const allScripts: readonly Script[] = [
   purgeDeadLetters,
   purgeQueue,
   desire,
+  attend,
+  time,
 ]

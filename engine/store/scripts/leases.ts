@@ -3,7 +3,7 @@
  * commit counts is decided by the holder's nonce and the seq alone.
  *
  * acquire: loop, replica, holder, token, lease ms, boot, pid, start, a holder known to be gone (or ''), blame|spare, hash, run
- *   → `acquired\nSEQ\nITERATIONS\nRETURNED`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `ended\nSTATUS OF
+ *   → `acquired\nSEQ\nITERATIONS\nRETURNED\npause or nothing`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `ended\nSTATUS OF
  *   THE RUN`, `changed`
  * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what loop shall be doing; last line: the workflow's
  * release: loop, replica, holder, token, seq, what happens to claims (return|keep) → `released\nRETURNED`
@@ -27,7 +27,8 @@ local loop, replica, holder, token, leaseMs = arg(), arg(), arg(), arg(), int()
 local boot, pid, start, gone, blame, hash, run = arg(), arg(), arg(), arg(), arg(), arg(), arg()
 local name = loop .. ':' .. replica
 local r = P .. 'r:' .. name
-if not is(r, 'hash') or not is(P .. 'ended', 'hash') or not is(P .. 'meta', 'hash') or not claimsReturnable(name) then return wrongType end
+for _, k in ipairs({'ended', 'meta', 'desired'}) do if not is(P .. k, 'hash') then return wrongType end end
+if not is(r, 'hash') or not claimsReturnable(name) then return wrongType end
 if redis.call('HGET', r, 'last_token') == token then return redis.call('HGET', r, 'last_answer') end
 if redis.call('HGET', P .. 'meta', 'hash') ~= hash or redis.call('HGET', P .. 'meta', 'run') ~= run then return 'changed' end
 if redis.call('HGET', P .. 'ended', loop) == run then return 'ended\\n' .. redis.call('HGET', P .. 'meta', 'status') end
@@ -43,8 +44,10 @@ if current ~= '' and current == gone and blame == 'blame' then
   if redis.call('HGET', r, 'alone') == '1' then mark = 'charge' end
 end
 local returned = returnClaims(name, mark)
+local wish = ''
+if redis.call('HGET', P .. 'desired', '') == 'pause' or redis.call('HGET', P .. 'desired', loop) == 'pause' then wish = 'pause' end
 local seq = tonumber(redis.call('HGET', r, 'seq') or '0') + 1
-local answer = 'acquired\\n' .. text(seq) .. '\\n' .. (redis.call('HGET', r, 'iterations') or '0') .. '\\n' .. text(returned)
+local answer = 'acquired\\n' .. text(seq) .. '\\n' .. (redis.call('HGET', r, 'iterations') or '0') .. '\\n' .. text(returned) .. '\\n' .. wish
 redis.call('HSET', r, 'holder', holder, 'boot', boot, 'pid', pid, 'start', start, 'lease_until', text(timeMs() + leaseMs),
   'alone', '0', 'seq', text(seq), 'last_token', token, 'last_answer', answer)
 return answer
@@ -60,7 +63,7 @@ export const acquire: Script = {
     const [blame, hash, run] = [a.next(), a.next(), a.next()]
     const name = `${loop}:${replica}`
     const r = `${p}r:${name}`
-    for (const key of [r, `${p}ended`, `${p}meta`]) requireType(db, key, 'hash')
+    for (const key of [r, `${p}ended`, `${p}meta`, `${p}desired`]) requireType(db, key, 'hash')
     requireReturnable(db, p, name)
     if (db.hget(r, 'last_token') === token) return db.hget(r, 'last_answer')
     if (db.hget(`${p}meta`, 'hash') !== hash || db.hget(`${p}meta`, 'run') !== run) return 'changed'
@@ -73,8 +76,9 @@ export const acquire: Script = {
     const blamed = current !== '' && current === gone && blame === 'blame'
     const mark = blamed ? blameMark(db, r) : 'none'
     const returned = returnClaims(db, p, name, mark)
+    const wish = ['', loop].some(of => db.hget(`${p}desired`, of) === 'pause') ? 'pause' : ''
     const seq = Number(db.hget(r, 'seq') ?? '0') + 1
-    const answer = ['acquired', seq, db.hget(r, 'iterations') ?? '0', returned].join('\n')
+    const answer = ['acquired', seq, db.hget(r, 'iterations') ?? '0', returned, wish].join('\n')
     const lease = String(db.timeMs() + leaseMs)
     db.hset(r, 'holder', holder, 'boot', boot, 'pid', pid, 'start', start, 'lease_until', lease)
     db.hset(r, 'alone', '0', 'seq', String(seq), 'last_token', token, 'last_answer', answer)

@@ -5,7 +5,8 @@
  * push: token, queue, entries → `pushed\nN`, `full\nLENGTH\nLIMIT`
  * requeue: id, queue, entry → `requeued`, `unknown`
  * purge-dead-letters: ids (none: all) → `purged\nN`;  purge-queue: queue → `purged\nN`
- * desire: loop (or ''), wish (or '' for none) → `ok`
+ * desire: loop (or ''), wish (or '' for none), the wish it may replace ('*': any) → `ok\nSTATUS OF THE RUN`, or
+ *   `differs\nWISH` when another is there. The wish `run:TOKEN` of an unfinished run is to go on with it: no wish at all.
  */
 import { limits } from '../../limits.ts'
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
@@ -157,10 +158,19 @@ export const purgeQueue: Script = {
 }
 
 const desireLua = `${preludeLua}
-local loop, wish = arg(), arg()
-if not is(P .. 'desired', 'hash') then return wrongType end
+local loop, wish, instead = arg(), arg(), arg()
+if not is(P .. 'desired', 'hash') or not is(P .. 'meta', 'hash') then return wrongType end
+local status = redis.call('HGET', P .. 'meta', 'status') or ''
+local answer = 'ok\\n' .. status
+local before = redis.call('HGET', P .. 'desired', loop) or ''
+if string.sub(wish, 1, 4) == 'run:' then
+  if redis.call('HGET', P .. 'meta', 'run_token') == string.sub(wish, 5) then return answer end
+  if status == 'running' then wish = '' end
+end
+if before == wish then return answer end
+if instead ~= '*' and before ~= instead then return 'differs\\n' .. before end
 if wish == '' then redis.call('HDEL', P .. 'desired', loop) else redis.call('HSET', P .. 'desired', loop, wish) end
-return 'ok'
+return answer
 `
 
 export const desire: Script = {
@@ -168,10 +178,18 @@ export const desire: Script = {
   lua: desireLua,
   run(db, [p = ''], args) {
     const a = new Args(args)
-    const [loop, wish] = [a.next(), a.next()]
-    requireType(db, `${p}desired`, 'hash')
+    const [loop, asked, instead] = [a.next(), a.next(), a.next()]
+    for (const key of ['desired', 'meta']) requireType(db, p + key, 'hash')
+    const status = db.hget(`${p}meta`, 'status') ?? ''
+    const answer = `ok\n${status}`
+    const before = db.hget(`${p}desired`, loop) ?? ''
+    const isRun = asked.startsWith('run:')
+    if (isRun && db.hget(`${p}meta`, 'run_token') === asked.slice('run:'.length)) return answer
+    const wish = isRun && status === 'running' ? '' : asked
+    if (before === wish) return answer
+    if (instead !== '*' && before !== instead) return `differs\n${before}`
     if (wish === '') db.hdel(`${p}desired`, loop)
     else db.hset(`${p}desired`, loop, wish)
-    return 'ok'
+    return answer
   },
 }

@@ -3,13 +3,18 @@
  * that read them, replicas, node types. Nothing of a run is ever mixed with another's: state, variables, `ended` and
  * counters go when a new run begins; queues and dead letters stay (1.7).
  *
- * Arguments: mode (resume|fresh|adopt), hash, run token, seed, time, schema, nodes JSON, hash that adopting expects,
+ * `wished` is what a daemon does on its own: it resumes what is unfinished, begins what never ran or what somebody wished
+ * for (with the wish's token, so that of several daemons one begins it), and leaves everything else alone.
+ *
+ * Arguments: mode (resume|fresh|adopt|wished), hash, run token, seed, time, schema, nodes JSON, hash that adopting expects,
  * state fields to drop when adopting, replicas of this definition, holders that are certainly gone, queues as
  * (name, loops by line, limit).
- * Answers: `new|resumed|adopted\nRUN\nSEED`, `changed\nRUN`, `running\nREPLICA`, `too-new\nSCHEMA`, `retry`.
+ * Answers: `new|resumed|adopted\nRUN\nSEED`, `changed\nRUN`, `running\nREPLICA`, `too-new\nSCHEMA`, `retry`,
+ * `idle\ncompleted|stop|kill|pause` (wished: nobody wants it to run now).
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'
+import { knownWorkflows } from '../keys.ts'
 import { Args, preludeLua, requireReturnable, requireType, returnClaims } from './prelude.ts'
 
 const lua = `${preludeLua}
@@ -22,6 +27,7 @@ for _, k in ipairs({'meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'b
   if not is(P .. k, 'hash') then return wrongType end
 end
 for _, k in ipairs({'queues', 'replicas'}) do if not is(P .. k, 'set') then return wrongType end end
+if not is('${knownWorkflows}', 'set') then return wrongType end
 local stored = redis.call('HGET', meta, 'schema')
 if stored and tonumber(stored) > schema then return 'too-new\\n' .. stored end
 local known = redis.call('SMEMBERS', P .. 'replicas')
@@ -32,6 +38,7 @@ end
 local function declare()
   redis.call('DEL', P .. 'bells', P .. 'limits')
   redis.call('HSET', meta, 'schema', text(schema), 'hash', hash, 'nodes', nodes)
+  redis.call('SADD', '${knownWorkflows}', P)
   for _, name in ipairs(replicas) do redis.call('SADD', P .. 'replicas', name) end
   for i = 1, #queues, 3 do
     redis.call('SADD', P .. 'queues', queues[i])
@@ -41,9 +48,17 @@ local function declare()
 end
 local status, run = redis.call('HGET', meta, 'status'), redis.call('HGET', meta, 'run')
 local current, was = redis.call('HGET', meta, 'hash'), redis.call('HGET', meta, 'seed')
+local wish = redis.call('HGET', P .. 'desired', '') or ''
 if run and redis.call('HGET', meta, 'run_token') == runToken then return 'new\\n' .. run .. '\\n' .. was end
+if mode == 'wished' then
+  local token = string.match(wish, '^run:(.+)$')
+  if wish == 'stop' or wish == 'kill' then return 'idle\\n' .. wish end
+  if status == 'completed' and not token then return 'idle\\ncompleted' end
+  if status ~= 'running' and wish == 'pause' then return 'idle\\npause' end
+  runToken = token or runToken
+end
 if mode ~= 'fresh' and status == 'running' and current == hash then return 'resumed\\n' .. run .. '\\n' .. was end
-if mode == 'resume' and status == 'running' then return 'changed\\n' .. run end
+if (mode == 'resume' or mode == 'wished') and status == 'running' then return 'changed\\n' .. run end
 for _, name in ipairs(known) do
   local lease = redis.call('HGET', P .. 'r:' .. name, 'lease_until')
   local holder = redis.call('HGET', P .. 'r:' .. name, 'holder') or ''
@@ -113,9 +128,10 @@ function readDeclaration(args: readonly string[]): Declaration {
 }
 
 function requireTypes(db: Keyspace, p: string, known: readonly string[]): void {
-  for (const key of ['meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells'])
+  for (const key of ['meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells', 'limits'])
     requireType(db, p + key, 'hash')
   for (const key of ['queues', 'replicas']) requireType(db, p + key, 'set')
+  requireType(db, knownWorkflows, 'set')
   for (const name of known) {
     requireType(db, `${p}r:${name}`, 'hash')
     requireReturnable(db, p, name)
@@ -125,6 +141,7 @@ function requireTypes(db: Keyspace, p: string, known: readonly string[]): void {
 function declare(db: Keyspace, p: string, d: Declaration): void {
   db.del(`${p}bells`, `${p}limits`)
   db.hset(`${p}meta`, 'schema', String(d.schema), 'hash', d.hash, 'nodes', d.nodes)
+  db.sadd(knownWorkflows, p)
   for (const name of d.replicas) db.sadd(`${p}replicas`, name)
   for (let i = 0; i < d.queues.length; i += 3) {
     const [queue, loops, limit] = d.queues.slice(i, i + 3) as [string, string, string]
@@ -174,6 +191,17 @@ function begin(db: Keyspace, p: string, known: readonly string[], d: Declaration
   return `new\n${run}\n${d.seed}`
 }
 
+/** Why nobody wants the workflow to run now; else the token of the run to begin. */
+function wished(db: Keyspace, p: string, token: string): { idle: string } | { token: string } {
+  const wish = db.hget(`${p}desired`, '') ?? ''
+  const status = db.hget(`${p}meta`, 'status')
+  const asked = /^run:(.+)$/.exec(wish)?.[1]
+  if (wish === 'stop' || wish === 'kill') return { idle: wish }
+  if (status === 'completed' && asked === undefined) return { idle: 'completed' }
+  if (status !== 'running' && wish === 'pause') return { idle: 'pause' }
+  return { token: asked ?? token }
+}
+
 export const startRun: Script = {
   name: 'start-run',
   lua,
@@ -186,8 +214,13 @@ export const startRun: Script = {
     const meta = (field: string) => db.hget(`${p}meta`, field)
     const running = meta('status') === 'running'
     if (meta('run_token') === d.runToken) return `new\n${meta('run')}\n${meta('seed')}`
+    if (d.mode === 'wished') {
+      const wish = wished(db, p, d.runToken)
+      if ('idle' in wish) return `idle\n${wish.idle}`
+      d.runToken = wish.token
+    }
     if (d.mode !== 'fresh' && running && meta('hash') === d.hash) return `resumed\n${meta('run')}\n${meta('seed')}`
-    if (d.mode === 'resume' && running) return `changed\n${meta('run')}`
+    if ((d.mode === 'resume' || d.mode === 'wished') && running) return `changed\n${meta('run')}`
     const holder = leased(db, p, known, d.gone)
     if (running && holder !== undefined) return `running\n${holder}`
     if (d.mode !== 'adopt' || !running) return begin(db, p, known, d)

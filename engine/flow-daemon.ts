@@ -1,0 +1,131 @@
+/**
+ * Several workflows served by one process, beside any number of other daemons on the same Redis: leases share the work
+ * out between them. Once a second it gives a sign of life and asks Redis what its workflows shall be doing, one call for
+ * all of them; what it is told there, each workflow's keeper obeys.
+ *
+ * D1 a workflow that cannot start keeps no other from running. D2 a daemon begins on its own only what never ran: what
+ * is complete, stopped or paused waits for somebody's wish, whatever happens to this process.
+ */
+import { assert, EngineError, messageOf } from './errors.ts'
+import type { FlowGraph } from './graph/flow-graph.ts'
+import { limits } from './limits.ts'
+import type { Ports } from './ports.ts'
+import { WorkflowKeeper, type WorkflowStatus } from './run/workflow-keeper.ts'
+import { attendTo } from './store/wishes.ts'
+import type { EventSink } from './trace/events.ts'
+import type { TraceSink } from './trace/trace.ts'
+
+export type DaemonOptions = {
+  ports: Ports
+  onEvent: EventSink
+  /** Who this is, for people who look: `theoneeye ps`. */
+  about: { host: string; version: string }
+  /** Where what a replay needs of a workflow goes; undefined: nothing of it is recorded. */
+  recordOf?: (graph: FlowGraph) => TraceSink | undefined
+}
+
+export type { WorkflowStatus } from './run/workflow-keeper.ts'
+/** Ready: its workflows were started, Redis answers, leases are renewed. Else why not, in words. */
+export type DaemonHealth = { ready: boolean; reasons: string[] }
+
+export class FlowDaemon {
+  readonly #options: DaemonOptions
+  readonly #keepers = new Map<string, WorkflowKeeper>()
+  readonly #closed = new AbortController()
+  readonly #id: string
+  readonly #since: number
+  #attending: Promise<void> | undefined
+  #isOpen = false
+  #answeredMs: number
+  #trouble = ''
+
+  constructor(options: DaemonOptions) {
+    const { clock, random } = options.ports
+    this.#options = options
+    this.#id = random.nonce('daemon')
+    this.#since = clock.now()
+    this.#answeredMs = clock.monotonic()
+  }
+
+  /**
+   * Serves these workflows. Resolves when each was tried: `status` tells of those that could not start, which are said as
+   * warnings and tried again. Once only. Errors: USAGE for two workflows of one id.
+   */
+  async open(graphs: readonly FlowGraph[]): Promise<void> {
+    assert(this.#attending === undefined, () => 'A daemon is opened once')
+    for (const graph of graphs) this.#add(graph)
+    this.#attending = this.#attendForEver()
+    await Promise.all([...this.#keepers.values()].map(keeper => keeper.start()))
+    this.#isOpen = true
+  }
+
+  /** Drains all workflows: they go on in another daemon, or when one starts again. */
+  async stop(): Promise<void> {
+    this.#closed.abort()
+    await Promise.all([...this.#keepers.values()].map(keeper => keeper.stop()))
+    await this.#attending
+    await this.#attend('leaves').catch(() => undefined)
+  }
+
+  /** Waits for nothing: leases and claims stay as they are and are recovered by whoever comes next. */
+  async kill(): Promise<void> {
+    this.#closed.abort()
+    await Promise.all([...this.#keepers.values()].map(keeper => keeper.kill()))
+  }
+
+  status(): WorkflowStatus[] {
+    return [...this.#keepers.values()].map(keeper => keeper.status())
+  }
+
+  health(): DaemonHealth {
+    const reasons: string[] = []
+    if (this.#closed.signal.aborted) reasons.push('it stops')
+    else if (!this.#isOpen) reasons.push('it starts: not every workflow was tried yet')
+    const silentMs = this.#options.ports.clock.monotonic() - this.#answeredMs
+    if (silentMs > limits.redisSilenceMs) {
+      reasons.push(`Redis has not answered for ${Math.round(silentMs / 1000)} s: ${this.#trouble || 'no reply'}`)
+    }
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  #add(graph: FlowGraph): void {
+    const { id } = graph.workflow
+    if (this.#keepers.has(id)) {
+      throw new EngineError('USAGE', `Cannot serve workflow "${id}" twice: two files have this id; change one`)
+    }
+    const { ports, onEvent, recordOf } = this.#options
+    this.#keepers.set(id, new WorkflowKeeper(graph, { ports, onEvent, record: recordOf?.(graph) }))
+  }
+
+  async #attendForEver(): Promise<void> {
+    const { clock } = this.#options.ports
+    while (!this.#closed.signal.aborted) {
+      await this.#attend('stays').catch(error => {
+        this.#trouble = messageOf(error)
+      })
+      await clock.sleep(limits.attendMs, this.#closed.signal).catch(() => undefined)
+    }
+  }
+
+  async #attend(how: 'stays' | 'leaves'): Promise<void> {
+    const { redis, clock } = this.#options.ports
+    const keepers = [...this.#keepers.values()].map(keeper => ({ keeper, turn: keeper.turn }))
+    const sign = { id: this.#id, about: how === 'stays' ? this.#about() : undefined, staleMs: limits.daemonStaleMs }
+    const told = await attendTo(
+      redis,
+      sign,
+      keepers.map(({ keeper }) => keeper.id),
+    )
+    this.#answeredMs = clock.monotonic()
+    for (const [i, { keeper, turn }] of keepers.entries()) {
+      const now = told[i]
+      if (now !== undefined) keeper.tend(now, turn)
+    }
+  }
+
+  /** What `ps` shows of it, as JSON on one line. */
+  #about(): string {
+    const { ports, about } = this.#options
+    return JSON.stringify({ ...about, ...ports.host.identity(), since: this.#since, workflows: this.#keepers.size })
+  }
+}
