@@ -8,10 +8,12 @@ import { addCheck } from './commands/check.ts'
 import type { Register } from './commands/command.ts'
 import { addDeadLetters } from './commands/dlq.ts'
 import { addNodes } from './commands/nodes.ts'
+import { addPs } from './commands/ps.ts'
 import { addQueue } from './commands/queue.ts'
 import { addReplay } from './commands/replay.ts'
 import { addRun } from './commands/run.ts'
 import { addSim } from './commands/sim.ts'
+import { addWishes } from './commands/wishes.ts'
 import { Output } from './output.ts'
 import { version } from './version.ts'
 
@@ -71,6 +73,7 @@ function buildProgram(register: Register): Command {
     .exitOverride()
     .showHelpAfterError('(add --help to see what it takes)')
     .addHelpText('after', '\nTry: theoneeye check FILE, theoneeye run FILE, theoneeye sim FILE --seeds 200')
-  for (const add of [addCheck, addRun, addSim, addReplay, addNodes, addDeadLetters, addQueue]) add(program, register)
+  for (const add of [addCheck, addRun, addSim, addReplay, addPs, addWishes, addNodes, addDeadLetters, addQueue])
+    add(program, register)
   return program
 }
