@@ -11,6 +11,7 @@ import type { HolderIdentity } from '../engine/ports.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
 import type { SimTime } from './clock.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
+import { spoil } from './garbage.ts'
 import { Instance, type StartEngine } from './instance.ts'
 import { LocalTime } from './local-time.ts'
 import type { Victim } from './misbehave.ts'
@@ -144,7 +145,7 @@ export class Daemons {
     const local = new LocalTime(time)
     daemon.local = local
     const wire = this.#wire(daemon, local, () => instance)
-    const graph = graphFor({ noted: mood => this.#host.book.note(mood), kill: wire.crash })
+    const graph = graphFor({ noted: mood => this.#host.book.note(mood), kill: wire.crash, spoil })
     const instance = new Instance({
       name: `${number}.${lives}`,
       pid: 1000 * number + lives,

@@ -28,6 +28,7 @@ export const faultKinds = {
   'node-throws': 'nodes throw for some items',
   'node-hangs': 'nodes never end for some items',
   'node-slow': 'nodes take long for some items',
+  'node-garbage': 'nodes return no JSON, or something else that is no answer, for some items',
   'node-kills': 'nodes take their process down for some items',
 } as const
 

@@ -37,6 +37,7 @@ const nodeOdds: Partial<Record<FaultKind, readonly number[]>> = {
   'node-throws': [0.05, 0.3],
   'node-hangs': [0.03],
   'node-slow': [0.05, 0.3],
+  'node-garbage': [0.05, 0.2],
   'node-kills': [0.02, 0.1],
 }
 const nodeChance = 0.1

@@ -110,6 +110,20 @@ export const runMutants: readonly Mutant[] = [
     canary: 'shapes',
   },
   {
+    name: 'garbage is taken for an answer',
+    file: 'run/iteration',
+    find: 'freezeJson(output.data, what)',
+    replace: 'void output.data',
+    caughtBy: ['exactly-once', 'crash'],
+  },
+  {
+    name: 'a node that answers something else is believed',
+    file: 'run/iteration',
+    find: "if (typeof output?.id !== 'string' ||",
+    replace: "if (output !== undefined && typeof output !== 'string' && 0 &&",
+    caughtBy: ['exactly-once', 'crash', 'fail-fast'],
+  },
+  {
     name: 'a failed iteration keeps what it pushed',
     file: 'run/effects',
     find: 'pushes: [],',

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { FaultKind } from '../../sim/faults.ts'
+import { spoil } from '../../sim/garbage.ts'
 import { startFlowEngine } from '../../sim/instance.ts'
 import { misbehaviourOf } from '../../sim/misbehave.ts'
 import { simulate } from '../../sim/world.ts'
@@ -25,7 +26,7 @@ describe('nodes that misbehave', () => {
 
   it('change nothing in what a workflow is called', async () => {
     const plan = planOf(workflow, [fault('node-slow', 'execute - 1', { odds: 1 })])
-    const graph = (await misbehaviourOf(plan, graphOf(workflow)))?.graphFor({ noted() {}, kill() {} })
+    const graph = (await misbehaviourOf(plan, graphOf(workflow)))?.graphFor({ noted() {}, kill() {}, spoil })
     expect([graph?.hash, graph?.workflow.id]).toEqual([graphOf(workflow).hash, 'w'])
   })
 
@@ -39,6 +40,15 @@ describe('nodes that misbehave', () => {
     expect(new Set(codes.map(letter => letter.code))).toEqual(new Set([code]))
     expect(stats.faults[kind]).toBe(codes.length)
     expect(codes.length).toBeLessThan(16)
+  })
+
+  it('node-garbage: those items are dead letters of the node that made it, or of the queue that is too small', async () => {
+    const { failure, stats, letters } = await run(['node-garbage'], 0.4)
+    expect(failure).toBeUndefined()
+    const codes = Object.values(letters).flat() as { code: string }[]
+    expect(stats.faults['node-garbage']).toBe(codes.length)
+    expect(codes.length).toBeGreaterThan(2)
+    for (const { code } of codes) expect(['OUTPUT_NOT_JSON', 'PAYLOAD_TOO_LARGE']).toContain(code)
   })
 
   it('node-slow: it only takes longer', async () => {
