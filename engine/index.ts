@@ -13,6 +13,7 @@ export type { HttpCall, NodeContext, Response, RuntimeVariables } from './node/c
 export * from './node/form.ts'
 /** Makers of form fields: `defineForm({ url: fields.text({ label: 'URL' }) })`. */
 export * as fields from './node/form-fields.ts'
+export { FormState } from './node/form-state.ts'
 export * from './node/node.ts'
 export * from './node/node-registry.ts'
 export { builtinNodes } from './nodes/index.ts'
