@@ -94,20 +94,6 @@ export const canaries = {
     ],
     'count>left count>right left>meet right>meet meet>each each>inner:subdag each>sum sum>done',
   ),
-  /** Several loops that end early, one after another, while the one that reads from them has long to go. */
-  ends: workflow(
-    'ends',
-    [
-      ...[1, 2, 3, 4].flatMap((n): NodeText[] => [
-        [`count${n}`, 'counter', { min_value: 1, max_value: n }],
-        [`out${n}`, 'queue-writer', { queue_name: 'all' }],
-      ]),
-      ['in', 'queue-reader', { queue_name: 'all' }],
-      ['slow', 'static-delay-node', { interval: 0.05, unit: 'seconds' }],
-      ['done', 'queue-writer', { queue_name: 'done' }],
-    ],
-    'count1>out1 count2>out2 count3>out3 count4>out4 in>slow slow>done',
-  ),
 } as const
 
 export type CanaryName = keyof typeof canaries

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { EngineError } from '../engine/errors.ts'
 import { defaultRegistry } from '../engine/node/node-registry.ts'
-import { type CanaryName, canaries } from './canaries.ts'
+import { canaries } from './canaries.ts'
 import { allFaultKinds } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { startFlowEngine } from './instance.ts'
@@ -36,7 +36,7 @@ export function fileOf({ file }: Mutant): URL {
 
 /** Plants a bug in a process of its own and simulates there until something fails, or `seedsMax` is reached. */
 export async function hunt(mutant: Mutant, { seedsMax, firstSeed = 1 }: HuntOptions): Promise<Hunt> {
-  const options = JSON.stringify({ seedsMax, firstSeed, canary: mutant.canary ?? 'plain' })
+  const options = JSON.stringify({ seedsMax, firstSeed, canary: mutant.canary, faults: mutant.faults })
   const script = `const say = text => process.stdout.write(text)
     import(${JSON.stringify(import.meta.url)}).then(here => here.huntHere(${options}, () => say('${begun}')))
       .then(found => say(JSON.stringify(found)))`
@@ -51,14 +51,19 @@ export async function hunt(mutant: Mutant, { seedsMax, firstSeed = 1 }: HuntOpti
 
 /** What the process with the planted bug does. `onSeed` is called as each seed begins. */
 export async function huntHere(
-  { seedsMax, firstSeed = 1, canary = 'plain' }: HuntOptions & { canary?: CanaryName },
+  {
+    seedsMax,
+    firstSeed = 1,
+    canary = 'plain',
+    faults = allFaultKinds,
+  }: HuntOptions & Pick<Mutant, 'canary' | 'faults'>,
   onSeed: () => void = () => undefined,
 ): Promise<{ caughtBy?: string; seeds: number }> {
   const subject = await loadSubject({ name: canary, workflow: canaries[canary], files: {} }, defaultRegistry())
   const { graph, expected } = subject
   for (let seeds = 1; seeds <= seedsMax; seeds++) {
     onSeed()
-    const plan = generatePlan(subject, `0x${(firstSeed + seeds - 1).toString(16)}`, allFaultKinds)
+    const plan = generatePlan(subject, `0x${(firstSeed + seeds - 1).toString(16)}`, faults)
     const { failure } = await simulate({ plan, graph, expected, startEngine: startFlowEngine, trace: 'recent' })
     if (failure !== undefined) return { caughtBy: failure.invariant, seeds }
   }

@@ -161,7 +161,7 @@ export const runMutants: readonly Mutant[] = [
     find: 'if (this.#allEnded(answer.run))',
     replace: 'if (replica !== undefined)',
     caughtBy: ['stuck'],
-    canary: 'ends',
+    faults: ['restart-loses', 'failover'],
   },
   {
     name: 'a replica that lost its lease is not served again',

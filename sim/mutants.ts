@@ -5,6 +5,7 @@
  * text before and after compilation.
  */
 import type { CanaryName } from './canaries.ts'
+import type { FaultKind } from './faults.ts'
 import { runMutants } from './mutants-run.ts'
 import { storeMutants } from './mutants-store.ts'
 
@@ -22,6 +23,8 @@ export type Mutant = {
   survives?: string
   /** The workflow in which it is looked for; `plain` unless told. */
   canary?: CanaryName
+  /** Kinds of faults without which it never shows; no others come in between. All, unless told. */
+  faults?: readonly FaultKind[]
 }
 
 /** Every item is lost or comes twice: whoever does not find this with any seed at all finds nothing. */
