@@ -12,10 +12,23 @@ export type Mark = {
   ms: number
   end?: number
   title: string
+  /** Of the item that moved. */
+  key?: string
+  /** Of a fault: what it hit, as plans name it. */
+  at?: string
 }
 /** `done`, `failed`, or `cut` when it never came to its end. */
 export type Bar = Mark & { end: number; how: 'done' | 'failed' | 'cut' }
-export type Timeline = { lanes: string[]; marks: Mark[]; bars: Bar[]; from: number; to: number; isWhole: boolean }
+export type Timeline = {
+  lanes: string[]
+  marks: Mark[]
+  bars: Bar[]
+  from: number
+  to: number
+  isWhole: boolean
+  /** How many items are in each lane in the end. */
+  left: ReadonlyMap<string, number>
+}
 
 /** More would be no picture; the end is where it went wrong. */
 const linesMax = 1_500
@@ -26,10 +39,11 @@ export function readTimeline(lines: readonly string[]): Timeline {
   for (const line of recent) reader.read(line)
   const from = Number(recent[0]?.ms ?? 0)
   const to = Number(recent.at(-1)?.ms ?? 0)
-  const order = ['daemon', 'loop', 'queue', 'claimed', 'dead letters']
+  const order = ['daemon', 'loop', 'queue', 'taken', 'dead letters']
   const rank = (lane: string): number => order.findIndex(kind => lane.startsWith(kind))
   const lanes = [...reader.lanes].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
-  return { lanes, marks: reader.marks, bars: reader.bars(to), from, to, isWhole: recent.length === lines.length }
+  const isWhole = recent.length === lines.length
+  return { lanes, marks: reader.marks, bars: reader.bars(to), from, to, isWhole, left: reader.left }
 }
 
 type Open = { lane: string; kind: 'life' | 'iteration'; ms: number; title: string }
@@ -37,6 +51,7 @@ type Open = { lane: string; kind: 'life' | 'iteration'; ms: number; title: strin
 class Reader {
   readonly lanes = new Set<string>()
   readonly marks: Mark[] = []
+  readonly left = new Map<string, number>()
   readonly #bars: Bar[] = []
   readonly #open = new Map<string, Open>()
 
@@ -64,7 +79,7 @@ class Reader {
   #fault({ fault, op, loop, n }: JsonObject, ms: number): void {
     const where = `${op}${loop === '' ? '' : ` of "${loop}"`} no. ${n}`
     const title = `${fault} at ${where}: ${faultKinds[fault as FaultKind] ?? ''}`
-    this.#mark({ lane: '', kind: 'fault', ms, title })
+    this.#mark({ lane: '', kind: 'fault', ms, title, at: `${fault} ${op} ${loop} ${n}` })
   }
 
   #daemon({ daemon, number, life, boot, code = null }: JsonObject, ms: number): void {
@@ -84,8 +99,10 @@ class Reader {
     for (const [kind, key, value] of (moves ?? []) as [string, string, string][]) {
       const lane = laneOf(key)
       if (lane === undefined) continue
-      const words = `${kind === 'in' ? 'an item comes in' : 'an item leaves'} by ${op} of "${loop}": ${value.slice(0, 120)}`
-      this.#mark({ lane, kind: kind === 'in' ? 'in' : 'out', ms, title: words })
+      const [comes, by] = [kind === 'in', `by ${op}${loop === '' ? '' : ` of "${loop}"`}`]
+      this.left.set(lane, (this.left.get(lane) ?? 0) + (comes ? 1 : -1))
+      const title = `${comes ? 'an item comes in' : 'an item leaves'} ${by}: ${value.slice(0, 160)}`
+      this.#mark({ lane, kind: comes ? 'in' : 'out', ms, title, key: value.split('|')[1] ?? '' })
     }
   }
 
@@ -121,5 +138,5 @@ class Reader {
 function laneOf(key: string): string | undefined {
   if (key === 'dl') return 'dead letters'
   if (key.startsWith('q:')) return `queue ${key.slice(2)}`
-  return key.startsWith('c:') ? `claimed by ${key.slice(2)}` : undefined
+  return key.startsWith('c:') ? `taken by ${key.slice(2).replace(/:0$/, '')}` : undefined
 }

@@ -4,6 +4,7 @@ import type { Found } from './explore.ts'
 import { type FaultKind, faultKinds } from './faults.ts'
 import { type InvariantName, inWords } from './invariants/invariant.ts'
 import type { Plan } from './plan.ts'
+import { meaningOf } from './report-answers.ts'
 import type { FailureKind } from './world.ts'
 
 export const exitCodes: Record<FailureKind, number> = {
@@ -55,13 +56,14 @@ function sentence(line: JsonObject): string | undefined {
   if (line.healed === true)
     return `${at}faults end${String(line.lost) === '' ? '' : `; gone for good: daemon ${line.lost}`}`
   if (typeof line.op === 'string' && line.op !== 'renew' && line.op !== 'wait') {
-    return `${at}${line.op}${where} no. ${line.n}: ${String(line.answer).replaceAll('\n', ' ').slice(0, 80)}`
+    const answer = String(line.answer).replaceAll('\n', ' ').trim().slice(0, 80)
+    return `${at}${line.op}${where} no. ${line.n}: ${answer}${meaningOf(line.op, answer)}`
   }
   const event = line.event as JsonObject | undefined
   if (event?.type === 'warning') return `${at}warning ${event.code}: ${String(event.message).slice(0, 160)}`
   if (typeof event?.type !== 'string' || event.type.startsWith('node_')) return undefined
   const iteration = event.iteration === undefined ? '' : ` ${event.iteration}`
-  return `${at}${event.type}${iteration}${event.loop === undefined ? '' : ` of "${event.loop}"`}`
+  return `${at}${event.type.replaceAll('_', ' ')}${iteration}${event.loop === undefined ? '' : ` of "${event.loop}"`}`
 }
 
 function daemonInWords({ daemon, life, boot, code = null }: JsonObject): string {

@@ -33,16 +33,16 @@ function has(command: string): boolean {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
 }
 
-/** The real Redis that the contract suite needs: installed if this is a bare machine and we may. */
-function findRedis(): boolean {
-  if (has('redis-server')) return true
+/** A program that tests need, from the Debian package of its name: installed if this is a bare machine and we may. */
+function find(program: string, why: string): boolean {
+  if (has(program)) return true
   if (process.getuid?.() === 0 && has('apt-get')) {
-    console.log('redis-server is not in PATH: installing it with apt-get')
+    console.log(`${program} is not in PATH: installing it with apt-get`)
     run('apt-get', ['update', '-qq'])
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'])
-    if (has('redis-server')) return true
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', program])
+    if (has(program)) return true
   }
-  console.error('Cannot test against a real Redis: no redis-server in PATH; install it (apt-get install redis-server)')
+  console.error(`Cannot ${why}: no ${program} in PATH; install it (apt-get install ${program})`)
   return false
 }
 
@@ -72,7 +72,8 @@ function mutants(): boolean {
 }
 
 const steps: [string, () => boolean | Count][] = [
-  ['redis-server', findRedis],
+  ['redis-server', () => find('redis-server', 'test against a real Redis')],
+  ['chromium', () => find('chromium', 'look at the pages')],
   ['types (tsc -b)', () => tool('tsc', ['-b'])],
   ['lint (biome ci)', () => tool('biome', ['ci', '.'])],
   ['tests (vitest)', vitest],

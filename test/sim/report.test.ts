@@ -21,7 +21,7 @@ describe('the timeline', () => {
   it('has a lane per daemon, loop and queue, and marks what happened there', async () => {
     const { lanes, marks, bars, isWhole } = readTimeline((await foundOf()).lines)
     expect(isWhole).toBe(true)
-    for (const lane of ['daemon 1', 'loop count', 'loop in', 'queue done', 'claimed by in:0']) {
+    for (const lane of ['daemon 1', 'loop count', 'loop in', 'queue done', 'taken by in']) {
       expect(lanes).toContain(lane)
     }
     const at = (lane: string, kind: string) => marks.filter(mark => mark.lane === lane && mark.kind === kind)
