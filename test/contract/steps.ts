@@ -103,7 +103,7 @@ export class Life {
     if (kind < 217) {
       return this.#start(pick(['resume', 'fresh', 'adopt', 'resume'], a), pick(['h1', 'h1', 'h2'], b))
     }
-    if (kind < 219) return this.#attend(step)
+    if (kind < 224) return this.#attend(step)
     if (kind < 231) return this.#last
     if (kind < 240) return this.#take(step)
     if (kind < 246) return { kind: 'disturb' }
