@@ -35,10 +35,10 @@ export const limits = {
   /** Without an answer from Redis for so long, a daemon is not ready. */
   redisSilenceMs: 5_000,
   /** What a loop claims ahead: so many items, or about so much work. */
-  prefetchMax: 64,
+  prefetchMax: 128,
   prefetchMs: 100,
   /** Finished iterations that may wait for their commit. */
-  backlogMax: 64,
+  backlogMax: 128,
   /** A request of an api workflow that brings no time-out of its own. */
   requestMs: 300_000,
   /** How long development mode remembers what a node put out. */

@@ -95,14 +95,14 @@ export const storeMutants: readonly Mutant[] = [
   {
     name: 'state is not committed',
     file: 'store/scripts/commit',
-    find: 'put(db, `${p}state`, it.state)',
-    replace: "if (it.outcome !== 'ok') put(db, `${p}state`, it.state)",
+    find: 'putAll(db, `${p}state`, state)',
+    replace: 'void 0',
     caughtBy: ['exactly-once'],
   },
   {
     name: 'runtime variables are not committed',
     file: 'store/scripts/commit',
-    find: 'put(db, `${p}runtime`, it.runtime)',
+    find: 'putAll(db, `${p}runtime`, runtime)',
     replace: 'void 0',
     caughtBy: ['exactly-once'],
     canary: 'shapes',

@@ -145,8 +145,13 @@ export function withResult(input: NodeOutput, key: string, value: Json): NodeOut
   return { ...input, data: { ...input.data, [freeKey(input.data, key)]: value } }
 }
 
-/** What was checked and frozen before: most of an item is handed on, hop after hop, and need not be looked at again. */
+/**
+ * What was checked and frozen before: most of an item is handed on, hop after hop, and need not be looked at again. Only
+ * what holds many values is remembered: remembering costs as much as looking at some tens of them.
+ */
 const known = new WeakSet<object>()
+const knownValuesMin = 32
+let valuesSeen = 0
 
 /**
  * Checks that a value is plain JSON (no NaN, date, undefined, cycle …) and freezes it, so that nobody can change what others
@@ -169,6 +174,7 @@ export function freezeJson(value: unknown, what: () => string): asserts value is
 type Fault = { path: string[]; what: string }
 
 function freeze(value: unknown, depth: number): Fault | undefined {
+  valuesSeen += 1
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : fault(`number ${value}`)
   if (typeof value !== 'object') return fault(typeof value)
@@ -177,6 +183,7 @@ function freeze(value: unknown, depth: number): Fault | undefined {
   if (depth > limits.jsonDepthMax) return fault(`more than ${limits.jsonDepthMax} levels, or a cycle,`)
   const proto: unknown = Object.getPrototypeOf(value)
   if (!Array.isArray(value) && proto !== Object.prototype && proto !== null) return fault('a class instance')
+  const seenBefore = valuesSeen
   for (const key of Object.keys(value)) {
     const inside = freeze((value as Record<string, unknown>)[key], depth + 1)
     if (inside === undefined) continue
@@ -184,8 +191,8 @@ function freeze(value: unknown, depth: number): Fault | undefined {
     if (depth < 10) inside.path.unshift(key)
     return inside
   }
-  Object.freeze(value)
-  known.add(value)
+  if (!Object.isFrozen(value)) Object.freeze(value)
+  if (valuesSeen - seenBefore >= knownValuesMin) known.add(value)
   return undefined
 }
 

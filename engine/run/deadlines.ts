@@ -18,9 +18,9 @@ export class Deadlines {
     this.#clock = clock
   }
 
-  /** Calls `expire` after `ms` unless `remove` comes first. */
-  add(ms: number, expire: () => void): Deadline {
-    const deadline = { atMs: this.#clock.monotonic() + ms, expire }
+  /** Calls `expire` at `atMs` of the monotonic clock unless `remove` comes first. */
+  add(atMs: number, expire: () => void): Deadline {
+    const deadline = { atMs, expire }
     this.#pending.add(deadline)
     if (deadline.atMs < this.#wakesAtMs) this.#sleep()
     return deadline

@@ -18,14 +18,14 @@ export type Committed = { state: Reads; runtime: Reads }
 
 export class Effects {
   readonly pushes: { queue: string; lengthMax: number; entry: string }[] = []
-  readonly state = new Map<string, string>()
-  /** undefined: deleted */
-  readonly runtime = new Map<string, string | undefined>()
   readonly delays: string[] = []
   /** As nodes and templates of this iteration see them: what is committed, with its own writes on top. */
   readonly variables: RuntimeVariables
   /** What an `api` workflow answers, and the node that said so. */
   #response: { said: Response; by: string } | undefined
+  // most iterations write neither
+  #state: Map<string, string> | undefined
+  #runtime: Map<string, string | undefined> | undefined
   readonly #committed: Committed
   readonly #keyPrefix: string
   #pushBytes = 0
@@ -34,15 +34,16 @@ export class Effects {
   constructor(committed: Committed, keyPrefix: string) {
     this.#committed = committed
     this.#keyPrefix = keyPrefix
-    this.variables = {
-      get: key => parse(this.runtime.has(key) ? this.runtime.get(key) : committed.runtime.get(key)),
-      set: (key, value) =>
-        void this.runtime.set(
-          key,
-          encode(value, () => `runtime variable "${key}"`),
-        ),
-      delete: key => void this.runtime.set(key, undefined),
-    }
+    this.variables = new Variables(this)
+  }
+
+  get state(): ReadonlyMap<string, string> {
+    return this.#state ?? nothing
+  }
+
+  /** undefined: deleted */
+  get runtime(): ReadonlyMap<string, string | undefined> {
+    return this.#runtime ?? nothing
   }
 
   push(queue: { name: string; lengthMax: number }, output: NodeOutput, now: number): void {
@@ -78,10 +79,29 @@ export class Effects {
   }
 
   setState(node: string, value: Json): void {
-    this.state.set(
-      node,
-      encode(value, () => `the state of node "${node}"`),
+    const text = encode(value, () => `the state of node "${node}"`)
+    this.#state ??= new Map()
+    this.#state.set(node, text)
+  }
+
+  getVariable(key: string): Json | undefined {
+    return parse(this.runtime.has(key) ? this.runtime.get(key) : this.#committed.runtime.get(key))
+  }
+
+  setVariable(key: string, value: Json): void {
+    this.#keepVariable(
+      key,
+      encode(value, () => `runtime variable "${key}"`),
     )
+  }
+
+  deleteVariable(key: string): void {
+    this.#keepVariable(key, undefined)
+  }
+
+  #keepVariable(key: string, text: string | undefined): void {
+    this.#runtime ??= new Map()
+    this.#runtime.set(key, text)
   }
 
   /** All of it, for an iteration that went well. */
@@ -113,6 +133,24 @@ export class Effects {
     }
   }
 }
+
+class Variables implements RuntimeVariables {
+  readonly #effects: Effects
+  constructor(effects: Effects) {
+    this.#effects = effects
+  }
+  get(key: string): Json | undefined {
+    return this.#effects.getVariable(key)
+  }
+  set(key: string, value: Json): void {
+    this.#effects.setVariable(key, value)
+  }
+  delete(key: string): void {
+    this.#effects.deleteVariable(key)
+  }
+}
+
+const nothing: ReadonlyMap<string, never> = new Map<string, never>()
 
 function parse(text: string | undefined): Json | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as Json)

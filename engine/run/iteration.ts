@@ -47,6 +47,12 @@ export type IterationId = {
   number: number
 }
 
+/** A node whose work has not let go. */
+type Running = { node: FlowNode; work: Promise<unknown>; reject: (reason: unknown) => void }
+
+/** One walk through a plan: the loop's own, or a body's for one element. */
+type Pass = { plan: Plan; entry: NodeOutput; path: string; walk: Walk; outputs: NodeOutput[] }
+
 export class Iteration {
   readonly scope: LoopScope
   readonly key: string
@@ -61,8 +67,8 @@ export class Iteration {
   /** Made only for a node that looks at its signal. */
   #controller: AbortController | undefined
   #aborted: { reason: unknown } | undefined
-  readonly #inFlight = new Map<FlowNode, Promise<unknown>>()
-  readonly #onAbort = new Set<(reason: unknown) => void>()
+  #about: TemplateScope['iteration'] | undefined
+  readonly #running = new Set<Running>()
 
   constructor(scope: LoopScope, id: IterationId) {
     this.scope = scope
@@ -90,7 +96,8 @@ export class Iteration {
     if (announce === 'announced') this.started(producer)
     const startedMs = this.scope.ports.clock.monotonic()
     try {
-      const result = await this.#invoke(producer, input, producer.id)
+      const result = await this.#invoke(producer, input, { place: producer.id, startedMs })
+      checkResult(producer, result)
       if (announce === 'announced') this.completed(producer, startedMs)
       if (this.witness !== undefined && !isWithoutItem(result)) {
         this.witness.notes.completed(producer.id, input, { output: result as NodeOutput, route: 'default' })
@@ -112,19 +119,19 @@ export class Iteration {
     if (this.#aborted !== undefined) return
     this.#aborted = { reason }
     this.#controller?.abort(reason)
-    for (const reject of [...this.#onAbort]) reject(reason)
+    for (const { reject } of [...this.#running]) reject(reason)
   }
 
   /** Waits until all nodes let go, revokes their contexts, and names those that did not within the grace. */
   async end(): Promise<FlowNode[]> {
-    if (this.#inFlight.size > 0) {
+    if (this.#running.size > 0) {
       const timer = new AbortController()
       const grace = this.scope.ports.clock.sleep(limits.abortGraceMs, timer.signal).catch(() => undefined)
-      await Promise.race([Promise.allSettled(this.#inFlight.values()), grace])
+      await Promise.race([Promise.allSettled([...this.#running].map(each => each.work)), grace])
       timer.abort()
     }
     this.ended = true
-    return [...this.#inFlight.keys()]
+    return [...this.#running].map(each => each.node)
   }
 
   started(node: FlowNode): void {
@@ -132,8 +139,7 @@ export class Iteration {
   }
 
   completed(node: FlowNode, startedMs: number, route?: string): void {
-    const duration = this.#secondsSince(startedMs)
-    this.scope.events.nodeCompleted(this.number, node, route === undefined ? { duration } : { route, duration })
+    this.scope.events.nodeCompleted(this.number, node, this.#secondsSince(startedMs), route)
   }
 
   failed({ node, cause }: NodeFailure, startedMs: number): void {
@@ -143,45 +149,44 @@ export class Iteration {
   // --- the walk
 
   async #walk(plan: Plan, entry: NodeOutput, path: string): Promise<NodeOutput[]> {
-    const walk = new Walk(plan)
-    const outputs: NodeOutput[] = []
-    const at = (step: number): NodeOutput => (step === -1 ? entry : (outputs[step] as NodeOutput))
-    const inputOf = (index: number): NodeOutput => {
-      const sources = walk.liveInputs(index).map(edge => at(plan.edges[edge]?.from as number))
-      return sources.length === 1
-        ? (sources[0] as NodeOutput)
-        : mergeOutputs(at(plan.steps[index]?.base as number), sources)
-    }
-    const visit = async (index: number): Promise<Decided[]> => {
-      const { output, route } = await this.#step(plan.steps[index] as PlanStep, inputOf(index), path)
-      outputs[index] = output
-      return walk.complete(index, route)
-    }
-    const proceed = async (decided: Decided[]): Promise<void> => {
-      for (let next = decided; next.length > 0; ) {
-        for (const { step, live } of next) if (!live) this.#skipped((plan.steps[step] as PlanStep).node, path)
-        const live = next.filter(each => each.live)
-        // a chain is a loop; only a fork goes on in several
-        if (live.length !== 1) return void (await Promise.all(live.map(async each => proceed(await visit(each.step)))))
-        next = await visit((live[0] as Decided).step)
-      }
-    }
-    await proceed(walk.begin())
-    return outputs.filter((_, index) => walk.isEnd(index))
+    const pass: Pass = { plan, entry, path, walk: new Walk(plan), outputs: [] }
+    await this.#proceed(pass, pass.walk.begin())
+    return endsOf(pass)
   }
 
-  async #step(step: PlanStep, input: NodeOutput, path: string): Promise<Routed> {
+  async #proceed(pass: Pass, decided: Decided[]): Promise<void> {
+    for (let next = decided; next.length > 0; ) {
+      for (const { step, live } of next) if (!live) this.#skipped((pass.plan.steps[step] as PlanStep).node, pass.path)
+      const live = next.filter(each => each.live)
+      // a chain is a loop; only a fork goes on in several
+      if (live.length !== 1) {
+        await Promise.all(live.map(async each => this.#proceed(pass, await this.#step(pass, each.step))))
+        return
+      }
+      next = await this.#step(pass, (live[0] as Decided).step)
+    }
+  }
+
+  /** Runs one node; what is decided by it. */
+  async #step(pass: Pass, index: number): Promise<Decided[]> {
+    const step = pass.plan.steps[index] as PlanStep
     const { node } = step
-    const place = path + node.id
+    const input = inputOf(pass, step)
+    const place = pass.path + node.id
     const startedMs = this.scope.ports.clock.monotonic()
     this.started(node)
     try {
-      const result = await this.#invoke(node, input, place)
-      const { output, route } = await this.#outcome(step, result, place)
+      const result = await this.#invoke(node, input, { place, startedMs })
+      checkResult(node, result)
+      const { output, route } =
+        node.class.kind === 'loop'
+          ? await this.#runBody(step, result as Elements, place)
+          : routed(node, result as NodeOutput | Routed)
       for (const target of node.targets) this.#push(target, output, place)
       this.witness?.notes.completed(place, input, { output, route })
       this.completed(node, startedMs, node.class.kind === 'conditional' ? route : undefined)
-      return { output, route }
+      pass.outputs[index] = output
+      return pass.walk.complete(index, route)
     } catch (error) {
       // a failure of a body node was told where it happened
       const failure = error instanceof NodeFailure ? error : this.#failure(node, error, place)
@@ -190,23 +195,10 @@ export class Iteration {
     }
   }
 
-  /** What a step puts out and where it goes on; a loop node runs its body here. */
-  async #outcome(step: PlanStep, result: NodeResult, place: string): Promise<Routed> {
-    const { node } = step
-    if (node.class.kind === 'conditional') {
-      const { output } = result as Routed
-      const route = foldPort((result as Routed).route)
-      if (node.ports.includes(route)) return { output, route }
-      const offered = node.ports.map(port => `"${port}"`).join(', ')
-      throw new EngineError(
-        'ROUTE_UNKNOWN',
-        `Cannot follow route "${route}" of node "${node.id}": it offers ${offered}`,
-      )
-    }
-    if (node.class.kind !== 'loop') return { output: result as NodeOutput, route: 'default' }
-    const runBody = (element: NodeOutput, index: number) =>
-      step.body === undefined ? Promise.resolve([]) : this.#walk(step.body, element, `${place}[${index}]/`)
-    return { output: await forEachElement(node.id, result as Elements, runBody), route: 'default' }
+  async #runBody({ node, body }: PlanStep, elements: Elements, place: string): Promise<Routed> {
+    const runBody = async (element: NodeOutput, index: number) =>
+      body === undefined ? [] : await this.#walk(body, element, `${place}[${index}]/`)
+    return { output: await forEachElement(node.id, elements, runBody), route: 'default' }
   }
 
   #push(queueName: string, output: NodeOutput, place: string): void {
@@ -219,36 +211,32 @@ export class Iteration {
 
   // --- one node
 
-  async #invoke(node: FlowNode, input: NodeOutput, path: string): Promise<NodeResult> {
+  #invoke(node: FlowNode, input: NodeOutput, at: { place: string; startedMs: number }): Promise<NodeResult> {
     if (this.#aborted !== undefined) throw this.#aborted.reason
     const form = node.form.render(this.#templateScope(input.data), node.id)
-    const context = new RunningContext(this, { nodeId: node.id, path }, form)
+    const context = new RunningContext(this, { nodeId: node.id, path: at.place }, form)
     // a node written in JavaScript may forget its `async`
     const work = Promise.resolve(this.scope.instances.get(node.id).execute(input, context))
-    const result = await this.#bounded(node, work, path)
-    checkResult(node, result)
-    return result
+    return this.#bounded(node, work, at)
   }
 
   #templateScope(data: JsonObject): TemplateScope {
     const { graph, loop, run } = this.scope
-    const iteration = { loop: loop.id, iteration: this.number, run: run.id }
-    return { data, workflowenv: graph.workflow.env, runtime: this.effects.variables, iteration }
+    this.#about ??= { loop: loop.id, iteration: this.number, run: run.id }
+    return { data, workflowenv: graph.workflow.env, runtime: this.effects.variables, iteration: this.#about }
   }
 
   /** Settles with the node's work, or rejects as soon as the iteration is aborted or the node's time is up. */
-  #bounded<T>(node: FlowNode, work: Promise<T>, place: string): Promise<T> {
+  #bounded<T>(node: FlowNode, work: Promise<T>, at: { place: string; startedMs: number }): Promise<T> {
     const { deadlines } = this.scope
-    this.#inFlight.set(node, work)
     return new Promise<T>((resolve, reject) => {
-      const limit = node.timeoutMs
+      const running: Running = { node, work, reject }
+      this.#running.add(running)
       const timeout = () => reject(timedOut(node))
-      const expire = this.witness?.deadline(place, timeout) ?? timeout
-      const deadline = limit === 0 ? undefined : deadlines.add(limit, expire)
-      this.#onAbort.add(reject)
+      const expire = this.witness?.deadline(at.place, timeout) ?? timeout
+      const deadline = node.timeoutMs === 0 ? undefined : deadlines.add(at.startedMs + node.timeoutMs, expire)
       const settle = () => {
-        this.#inFlight.delete(node)
-        this.#onAbort.delete(reject)
+        this.#running.delete(running)
         if (deadline !== undefined) deadlines.remove(deadline)
       }
       work.then(
@@ -279,6 +267,29 @@ export class Iteration {
   #secondsSince(startedMs: number): number {
     return (this.scope.ports.clock.monotonic() - startedMs) / 1000
   }
+}
+
+function inputOf({ plan, entry, walk, outputs }: Pass, step: PlanStep): NodeOutput {
+  const from = (edge: number): NodeOutput => outputOf(plan.edges[edge]?.from as number)
+  const outputOf = (index: number): NodeOutput => (index === -1 ? entry : (outputs[index] as NodeOutput))
+  if (step.incoming.length === 1) return from(step.incoming[0] as number)
+  const sources = walk.liveInputs(step).map(from)
+  return sources.length === 1 ? (sources[0] as NodeOutput) : mergeOutputs(outputOf(step.base), sources)
+}
+
+/** What a walk put out at its ends. */
+function endsOf({ walk, outputs }: Pass): NodeOutput[] {
+  return outputs.filter((_, index) => walk.isEnd(index))
+}
+
+/** What a node puts out and where it goes on. */
+function routed(node: FlowNode, result: NodeOutput | Routed): Routed {
+  if (node.class.kind !== 'conditional') return { output: result as NodeOutput, route: 'default' }
+  const { output } = result as Routed
+  const route = foldPort((result as Routed).route)
+  if (node.ports.includes(route)) return { output, route }
+  const offered = node.ports.map(port => `"${port}"`).join(', ')
+  throw new EngineError('ROUTE_UNKNOWN', `Cannot follow route "${route}" of node "${node.id}": it offers ${offered}`)
 }
 
 function timedOut({ id, timeoutMs }: FlowNode): EngineError {

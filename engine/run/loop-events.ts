@@ -5,7 +5,7 @@
 import type { ErrorRecord } from '../errors.ts'
 import type { FlowNode } from '../graph/flow-graph.ts'
 import type { Clock } from '../ports.ts'
-import type { DeadLetter, EventSink } from '../trace/events.ts'
+import type { DeadLetter, EngineEvent, EventSink } from '../trace/events.ts'
 
 export class LoopEvents {
   readonly #clock: Clock
@@ -71,9 +71,9 @@ export class LoopEvents {
     })
   }
 
-  /** `route` only for conditionals; `duration` in seconds. */
-  nodeCompleted(iteration: number, node: FlowNode, outcome: { route?: string; duration: number }): void {
-    this.#sink({
+  /** `duration` in seconds; `route` only for conditionals. */
+  nodeCompleted(iteration: number, node: FlowNode, duration: number, route: string | undefined): void {
+    const event: Extract<EngineEvent, { type: 'node_completed' }> = {
       type: 'node_completed',
       time: this.#clock.now(),
       workflow_id: this.#workflow,
@@ -82,8 +82,10 @@ export class LoopEvents {
       iteration,
       node_id: node.id,
       node_type: node.class.identifier,
-      ...outcome,
-    })
+      duration,
+    }
+    if (route !== undefined) event.route = route
+    this.#sink(event)
   }
 
   nodeSkipped(iteration: number, node: FlowNode): void {

@@ -6,7 +6,7 @@
  * its outgoing edges are dead.
  */
 import { assert } from '../errors.ts'
-import type { Plan } from '../graph/flow-graph.ts'
+import type { Plan, PlanStep } from '../graph/flow-graph.ts'
 
 export type Decided = { step: number; live: boolean }
 
@@ -36,8 +36,8 @@ export class Walk {
   }
 
   /** The live edges into a decided step, in edge order. */
-  liveInputs(step: number): number[] {
-    return (this.#plan.steps[step]?.incoming ?? []).filter(edge => this.#live[edge] === true)
+  liveInputs(step: PlanStep): number[] {
+    return step.incoming.filter(edge => this.#live[edge] === true)
   }
 
   /** Whether nothing goes on from a completed step: its output is an end of the scope. */
@@ -51,17 +51,19 @@ export class Walk {
 
   /** Settles an edge, and the edges of all that is skipped by it: a worklist, for a dead path may be very long. */
   #settle(first: number, live: boolean, decided: Decided[]): void {
-    const dead: number[] = []
-    for (let edge: number | undefined = first; edge !== undefined; edge = dead.pop()) {
+    let dead: number[] | undefined
+    for (let edge: number | undefined = first; edge !== undefined; edge = dead?.pop()) {
       assert(this.#live[edge] === undefined, () => `Edge ${edge} is settled once`)
       this.#live[edge] = live && edge === first
       const to = this.#plan.edges[edge]?.to as number
       const open = (this.#open[to] as number) - 1
       this.#open[to] = open
       if (open > 0) continue
-      const runs = this.liveInputs(to).length > 0
+      const runs = this.#plan.steps[to]?.incoming.some(input => this.#live[input] === true) === true
       decided.push({ step: to, live: runs })
-      if (!runs) dead.push(...this.#outgoing(to).toReversed())
+      if (runs) continue
+      dead ??= []
+      dead.push(...this.#outgoing(to).toReversed())
     }
   }
 }

@@ -107,12 +107,9 @@ export class ReplicaStore {
 
   /** Commits iterations in order, as many as have room, and claims what is wished for if all had. */
   async commit(iterations: readonly IterationCommit[], deadLettersMax: number, wish: ClaimWish): Promise<CommitAnswer> {
-    const count = [String(deadLettersMax), String(iterations.length)]
-    const answer = await this.#call(commit, [
-      ...count,
-      ...iterations.flatMap(each => encodeIteration(each, this.id.loop)),
-      ...encodeWish(wish),
-    ])
+    const args = [String(deadLettersMax), ...encodeTargets(iterations), ...encodeWish(wish), String(iterations.length)]
+    for (const each of iterations) encodeIteration(args, each, this.id.loop)
+    const answer = await this.#call(commit, args)
     assert(Array.isArray(answer), () => `A commit answers with a list, not "${answer}"`)
     const [head, ...claims] = answer as string[]
     const [word, applied, requeued, dropped, runtimeVersion, , full] = (head as string).split('\n')
@@ -209,15 +206,21 @@ function encodeWish(wish: ClaimWish): string[] {
   return [String(wish.most), String(wish.first), wish.chain, ...listArg(pairs)]
 }
 
-function encodeIteration(iteration: IterationCommit, loop: string): string[] {
-  return [
-    iteration.claimKey ?? '',
-    ...listArg(iteration.pushes.flatMap(push => [push.queue, String(push.lengthMax), push.entry])),
-    ...listArg([...iteration.state].flatMap(([node, text]) => [stateField(loop, node), text])),
-    ...listArg([...iteration.runtime].flatMap(([key, text]) => [key, text ?? ''])),
-    ...listArg(iteration.delays),
-    iteration.outcome,
-    iteration.deadLetter?.id ?? '',
-    iteration.deadLetter?.record ?? '',
-  ]
+function encodeTargets(iterations: readonly IterationCommit[]): string[] {
+  const targets = new Map<string, number>()
+  for (const { pushes } of iterations) for (const { queue, lengthMax } of pushes) targets.set(queue, lengthMax)
+  return listArg([...targets].flatMap(([queue, lengthMax]) => [queue, String(lengthMax)]))
+}
+
+/** Appends to `args`: this runs for every iteration, and a group has many. */
+function encodeIteration(args: string[], iteration: IterationCommit, loop: string): void {
+  const { pushes, state, runtime, delays, deadLetter } = iteration
+  args.push(iteration.claimKey ?? '', iteration.outcome, String(pushes.length * 2))
+  for (const { queue, entry } of pushes) args.push(queue, entry)
+  const writes = state.size + runtime.size + delays.length + (deadLetter === undefined ? 0 : 1)
+  args.push(String(writes * 3))
+  for (const [node, text] of state) args.push('state', stateField(loop, node), text)
+  for (const [key, text] of runtime) args.push('runtime', key, text ?? '')
+  for (const field of delays) args.push('delay', field, '')
+  if (deadLetter !== undefined) args.push('letter', deadLetter.id, deadLetter.record)
 }

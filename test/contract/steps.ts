@@ -152,7 +152,8 @@ export class Life {
     const count = 1 + (step.b % 3)
     const iterations = Array.from({ length: count }, (_, i) => this.#iteration(step, i, claims[i]))
     const most = pick([10_000, 2, 0], step.d)
-    return call('commit', ...fence, most, count, ...iterations.flat(), ...this.#wish(step, step.d % 4))
+    const targets = listArg(queues.flatMap(queue => [queue, pick(['4', '0', '10', '1'], step.a)]))
+    return call('commit', ...fence, most, ...targets, ...this.#wish(step, step.d % 4), count, ...iterations.flat())
   }
 
   #iteration({ a, b, c, d }: Step, i: number, claim: string | undefined): (string | number)[] {
@@ -160,23 +161,16 @@ export class Life {
     const key = d % 16 === 5 ? 'wrong' : right
     const pushes = Array.from({ length: (c + i) % 4 }, (_, j) => [
       pick(queues, b + j * (a % 2)),
-      pick(['4', '0', '10', '1'], a),
       `0|k${this.#serial}.${i}.${j}|${1000 + b}|${pick(payloads, a + j)}`,
     ])
-    const state = c % 3 === 0 ? [`node-${a % 2}`, pick(['', '{"n":1}', '2'], b)] : []
-    const runtime = c % 5 === 0 ? [`key-${b % 2}`, pick(['1', ''], a)] : []
-    const delays = c % 4 === 1 ? [`field-${b % 3}`] : []
     const outcome = pick(['ok', 'ok', 'failed', 'state'], b + i)
-    const letter = outcome === 'failed' ? [`dl-${this.#serial}.${i}`, pick(payloads, a)] : ['', '']
-    return [
-      key,
-      ...listArg(pushes.flat()),
-      ...listArg(state),
-      ...listArg(runtime),
-      ...listArg(delays),
-      outcome,
-      ...letter,
+    const writes = [
+      ...(c % 3 === 0 ? ['state', `node-${a % 2}`, pick(['', '{"n":1}', '2'], b + i)] : []),
+      ...(c % 5 === 0 ? ['runtime', `key-${b % 2}`, pick(['1', ''], a + i)] : []),
+      ...(c % 4 === 1 ? ['delay', `field-${b % 3}`, ''] : []),
+      ...(outcome === 'failed' ? ['letter', `dl-${this.#serial}.${i}`, pick(payloads, a)] : []),
     ]
+    return [key, outcome, ...listArg(pushes.flat()), ...listArg(writes)]
   }
 
   #acquire({ a, b, c, d }: Step): Op {

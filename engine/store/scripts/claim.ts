@@ -21,18 +21,20 @@ local function wishReadable(wish)
   end
   return true
 end
+-- Lists are read and cut once for a whole group: a command per item would cost more than the item.
 local function take(r, wish)
   local held = redis.call('LINDEX', c, 0)
-  local taken, done = 0, wish.most == 0 or (held and string.find(held, '\\ns') ~= nil)
+  local claims, cut, heads = {}, {}, {}
+  local done = wish.most == 0 or (held and string.find(held, '\\ns') ~= nil)
   local function takeOne(queue)
-    local head = redis.call('LINDEX', P .. 'q:' .. queue, 0)
+    if not cut[queue] then cut[queue], heads[queue] = 0, redis.call('LRANGE', P .. 'q:' .. queue, 0, wish.most - 1) end
+    local head = heads[queue][cut[queue] + 1]
     if not head then return false end
     local suspect = string.sub(head, 1, 1) == 's'
-    if suspect and (taken > 0 or held) then done = true return false end
-    redis.call('LPOP', P .. 'q:' .. queue)
-    redis.call('RPUSH', c, queue .. '\\n' .. head)
-    taken = taken + 1
-    done = suspect or taken >= wish.most
+    if suspect and (#claims > 0 or held) then done = true return false end
+    cut[queue] = cut[queue] + 1
+    claims[#claims + 1] = queue .. '\\n' .. head
+    done = suspect or #claims >= wish.most
     return true
   end
   while not done and takeOne('requeue_' .. loop) do end
@@ -41,16 +43,21 @@ local function take(r, wish)
     if takeOne(wish.sources[(turn % n) * 2 + 1]) then idle = 0 else idle = idle + 1 end
     turn = turn + 1
   end
-  if taken == 0 then return 0 end
+  if #claims == 0 then return claims end
+  for queue, taken in pairs(cut) do
+    if taken > 0 then redis.call('LTRIM', P .. 'q:' .. queue, taken, -1) end
+  end
+  pushAll(c, claims)
   for i = 1, #wish.sources, 2 do
     ringWriters(wish.sources[i], tonumber(wish.sources[i + 1]))
     if wish.chain == 'chain' and redis.call('LLEN', P .. 'q:' .. wish.sources[i]) > 0 then ring(loop) end
   end
-  redis.call('HSET', r, 'alone', (taken == 1 and not held) and '1' or '0')
-  return taken
+  redis.call('HSET', r, 'alone', (#claims == 1 and not held) and '1' or '0')
+  return claims
 end
-local function withClaims(head, n)
-  local claims = n > 0 and redis.call('LRANGE', c, -n, -1) or {}
+-- the last n claims: those that came with an answer which is given again
+local function lastClaims(n) return n > 0 and redis.call('LRANGE', c, -n, -1) or {} end
+local function withClaims(head, claims)
   table.insert(claims, 1, head)
   return claims
 end
@@ -66,10 +73,11 @@ if not is(r, 'hash') or not is(P .. 'meta', 'hash') or not is(c, 'list') or not 
 local stop = fence(r, holder, token, seq)
 local before = stop and string.match(stop, '^again\\nclaimed\\n(%d+)$')
 if stop and not before then return stop end
-local taken = tonumber(before or take(r, wish))
-if taken == 0 then return 'empty' end
-if not before then advance(r, token, seq, 'claimed\\n' .. text(taken)) end
-return withClaims('claimed\\n' .. text(taken) .. '\\n' .. runtimeVersion(), taken)
+local claims = before and lastClaims(tonumber(before)) or take(r, wish)
+if #claims == 0 then return 'empty' end
+local answer = 'claimed\\n' .. text(#claims)
+if not before then advance(r, token, seq, answer) end
+return withClaims(answer .. '\\n' .. runtimeVersion(), claims)
 `
 
 /** What a loop wants to claim: at most so many, from its queues in turn. */

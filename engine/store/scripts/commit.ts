@@ -7,11 +7,12 @@
  *
  * With room for all of them it also claims what comes next, in the same step.
  *
- * Arguments: loop, replica, holder, token, seq, most dead letters, number of iterations, then each: key of its claim (or
- * ''), pushes (queue, limit, entry)…, state (field, JSON or '')…, runtime (key, JSON or '')…, delay fields…, outcome
- * (`ok`, `failed`, or `state` for none), dead letter id and JSON (or ''); last a wish as `claim` takes it. Answers, with
- * the claims behind it, `ok|full\nAPPLIED\nREQUEUED ITEMS\nDEAD LETTERS DROPPED\nVERSION OF RUNTIME VARIABLES\nCLAIMED\nFULL
- * QUEUE`; `lost` when a claim is not there (a bug, or Redis lost it); or as fenced (S3).
+ * Arguments: loop, replica, holder, token, seq, most dead letters; targets: (queue, limit)… of all that is pushed to; a
+ * wish as `claim` takes it; number of iterations, then each: key of its claim (or ''), outcome (`ok`, `failed`, or `state`
+ * for none), pushes (queue, entry)…, writes (kind, name, value)…: `state` and `runtime` (key, JSON or ''), `delay`
+ * (field, ''), `letter` (id, JSON). Answers, with the claims behind it, `ok|full\nAPPLIED\nREQUEUED ITEMS\nDEAD LETTERS
+ * DROPPED\nVERSION OF RUNTIME VARIABLES\nCLAIMED\nFULL QUEUE`; `lost` when a claim is not there (a bug, or Redis lost it);
+ * or as fenced (S3).
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'
@@ -19,7 +20,7 @@ import { readWish, requireReadable, runtimeVersion, take, takeLua, withClaims } 
 import { Args, advance, fence, preludeLua, requireType, ringReaders } from './prelude.ts'
 
 const lua = `${preludeLua}
-local loop, replica, holder, token, seq, deadLettersMax, count = arg(), arg(), arg(), arg(), arg(), int(), int()
+local loop, replica, holder, token, seq, deadLettersMax = arg(), arg(), arg(), arg(), arg(), int()
 local r, c = P .. 'r:' .. loop .. ':' .. replica, P .. 'c:' .. loop .. ':' .. replica
 for _, key in ipairs({r, P .. 'meta', P .. 'state', P .. 'runtime', P .. 'delays', P .. 'dl', P .. 'bells'}) do
   if not is(key, 'hash') then return wrongType end
@@ -28,28 +29,28 @@ if not is(c, 'list') or not is(P .. 'dlo', 'list') or not is(P .. 'q:requeue_' .
 if not is(P .. 'queues', 'set') then return wrongType end
 ${takeLua}
 local stop = fence(r, holder, token, seq)
-if stop then return withClaims(stop, tonumber(string.match(stop, '^again\\n%a+\\n%d+\\n%d+\\n%d+\\n%d+\\n(%d+)\\n') or 0)) end
-local iterations, length = {}, {}
-for i = 1, count do
-  local it = {key = arg(), pushes = list(), state = list(), runtime = list(), delays = list(), outcome = arg(), letter = arg(), record = arg()}
-  iterations[i] = it
-  for j = 1, #it.pushes, 3 do
-    local queue = it.pushes[j]
-    if length[queue] == nil then
-      if not is(P .. 'q:' .. queue, 'list') or not is(P .. 'full:' .. queue, 'set') then return wrongType end
-      length[queue] = redis.call('LLEN', P .. 'q:' .. queue)
-    end
-  end
+if stop then
+  local claimed = tonumber(string.match(stop, '^again\\n%a+\\n%d+\\n%d+\\n%d+\\n%d+\\n(%d+)\\n') or 0)
+  return withClaims(stop, lastClaims(claimed))
+end
+local targets, limit, length, pushed = list(), {}, {}, {}
+for i = 1, #targets, 2 do
+  local queue = targets[i]
+  if not is(P .. 'q:' .. queue, 'list') or not is(P .. 'full:' .. queue, 'set') then return wrongType end
+  limit[queue], length[queue], pushed[queue] = tonumber(targets[i + 1]), redis.call('LLEN', P .. 'q:' .. queue), {}
 end
 local wish = readWish()
 if not wishReadable(wish) then return wrongType end
-local claimed = 0
-for _, it in ipairs(iterations) do
-  if it.key ~= '' then
-    local claim = redis.call('LINDEX', c, claimed)
-    if not claim or string.match(claim, '^[^\\n]*\\ns?%d+|([^|]*)|') ~= it.key then return withClaims('lost', 0) end
-    claimed = claimed + 1
-  end
+local iterations, keys = {}, {}
+for i = 1, int() do
+  local it = {key = arg(), outcome = arg(), pushes = list(), writes = list()}
+  iterations[i] = it
+  if it.key ~= '' then keys[#keys + 1] = it.key end
+end
+-- the seq vouches for what lies between the first and the last
+for _, i in ipairs({1, #keys}) do
+  local claim = #keys > 0 and redis.call('LINDEX', c, i - 1)
+  if #keys > 0 and (not claim or string.match(claim, '^[^\\n]*\\ns?%d+|([^|]*)|') ~= keys[i]) then return withClaims('lost', {}) end
 end
 local function answer(word, n, dropped, taken, full)
   return word .. '\\n' .. text(n) .. '\\n' .. text(redis.call('LLEN', P .. 'q:requeue_' .. loop)) .. '\\n' .. text(dropped)
@@ -57,10 +58,10 @@ local function answer(word, n, dropped, taken, full)
 end
 local function fullTarget(it)
   local more = {}
-  for j = 1, #it.pushes, 3 do more[it.pushes[j]] = (more[it.pushes[j]] or 0) + 1 end
-  for j = 1, #it.pushes, 3 do
-    local queue, limit = it.pushes[j], tonumber(it.pushes[j + 1])
-    if limit > 0 and length[queue] > 0 and length[queue] + more[queue] > limit then return queue end
+  for j = 1, #it.pushes, 2 do more[it.pushes[j]] = (more[it.pushes[j]] or 0) + 1 end
+  for j = 1, #it.pushes, 2 do
+    local queue = it.pushes[j]
+    if limit[queue] > 0 and length[queue] > 0 and length[queue] + more[queue] > limit[queue] then return queue end
   end
   for queue, n in pairs(more) do length[queue] = length[queue] + n end
   return nil
@@ -73,41 +74,53 @@ for _, it in ipairs(iterations) do
 end
 if applied == 0 and full then
   redis.call('SADD', P .. 'full:' .. full, loop)
-  return withClaims(answer('full', 0, 0, 0, full), 0)
+  return withClaims(answer('full', 0, 0, 0, full), {})
 end
-local function put(key, pairs)
-  for j = 1, #pairs, 2 do
-    if pairs[j + 1] == '' then redis.call('HDEL', key, pairs[j]) else redis.call('HSET', key, pairs[j], pairs[j + 1]) end
-  end
-end
-local totals, dropped, rung = {iterations = 0, failed = 0, dead_letters = 0, pushed = 0, claimed = 0}, 0, {}
+-- what the group comes to: of what several of its iterations wrote, the last
+local totals = {iterations = 0, failed = 0, dead_letters = 0, pushed = 0, claimed = 0}
+local written, versions = {state = {}, runtime = {}, delay = {}, letter = {}}, 0
 for i = 1, applied do
   local it = iterations[i]
-  if it.key ~= '' then
-    redis.call('LPOP', c)
-    totals.claimed = totals.claimed + 1
-  end
-  for _, field in ipairs(it.delays) do redis.call('HDEL', P .. 'delays', field) end
-  put(P .. 'state', it.state)
-  put(P .. 'runtime', it.runtime)
-  if #it.runtime > 0 then redis.call('HINCRBY', P .. 'meta', 'runtime_version', 1) end
-  for j = 1, #it.pushes, 3 do
-    redis.call('RPUSH', P .. 'q:' .. it.pushes[j], it.pushes[j + 2])
-    totals.pushed = totals.pushed + 1
-    if not rung[it.pushes[j]] then
-      rung[it.pushes[j]] = true
-      redis.call('SADD', P .. 'queues', it.pushes[j])
-      ringReaders(it.pushes[j])
-    end
-  end
+  if it.key ~= '' then totals.claimed = totals.claimed + 1 end
   if it.outcome ~= 'state' then totals.iterations = totals.iterations + 1 end
   if it.outcome == 'failed' then totals.failed = totals.failed + 1 end
-  if it.letter ~= '' then
-    totals.dead_letters = totals.dead_letters + 1
-    redis.call('HSET', P .. 'dl', it.letter, it.record)
-    redis.call('RPUSH', P .. 'dlo', it.letter)
+  totals.pushed = totals.pushed + #it.pushes / 2
+  for j = 1, #it.pushes, 2 do table.insert(pushed[it.pushes[j]], it.pushes[j + 1]) end
+  local version = 0
+  for j = 1, #it.writes, 3 do
+    local kind, name, value = it.writes[j], it.writes[j + 1], it.writes[j + 2]
+    if kind == 'runtime' then version = 1 end
+    if kind == 'letter' then totals.dead_letters = totals.dead_letters + 1 table.insert(written.letter, name) end
+    written[kind][name] = value
+  end
+  versions = versions + version
+end
+if totals.claimed > 0 then redis.call('LTRIM', c, totals.claimed, -1) end
+local function putAll(key, values)
+  for field, value in pairs(values) do if value ~= '' then redis.call('HSET', key, field, value) end end
+end
+local function dropEmpty(key, values)
+  for field, value in pairs(values) do if value == '' then redis.call('HDEL', key, field) end end
+end
+dropEmpty(P .. 'delays', written.delay)
+dropEmpty(P .. 'state', written.state)
+dropEmpty(P .. 'runtime', written.runtime)
+putAll(P .. 'state', written.state)
+putAll(P .. 'runtime', written.runtime)
+if versions > 0 then redis.call('HINCRBY', P .. 'meta', 'runtime_version', versions) end
+for i = 1, #targets, 2 do
+  local queue = targets[i]
+  if #pushed[queue] > 0 then
+    pushAll(P .. 'q:' .. queue, pushed[queue])
+    redis.call('SADD', P .. 'queues', queue)
+    ringReaders(queue)
   end
 end
+for _, id in ipairs(written.letter) do
+  redis.call('HSET', P .. 'dl', id, written.letter[id])
+  redis.call('RPUSH', P .. 'dlo', id)
+end
+local dropped = 0
 while redis.call('HLEN', P .. 'dl') > deadLettersMax do
   local oldest = redis.call('LPOP', P .. 'dlo')
   if not oldest then break end
@@ -115,86 +128,115 @@ while redis.call('HLEN', P .. 'dl') > deadLettersMax do
   dropped = dropped + 1
 end
 for field, n in pairs(totals) do if n > 0 then redis.call('HINCRBY', r, field, n) end end
-local taken = full and 0 or take(r, wish)
-return withClaims(advance(r, token, seq, answer(full and 'full' or 'ok', applied, dropped, taken, full or '')), taken)
+local claims = full and {} or take(r, wish)
+return withClaims(advance(r, token, seq, answer(full and 'full' or 'ok', applied, dropped, #claims, full or '')), claims)
 `
 
 type CommittedIteration = {
   key: string
-  pushes: { queue: string; limit: number; entry: string }[]
-  state: string[]
-  runtime: string[]
-  delays: string[]
   outcome: string
-  letter: string
-  record: string
+  pushes: { queue: string; entry: string }[]
+  writes: { kind: string; name: string; value: string }[]
 }
 
 function readIteration(a: Args): CommittedIteration {
-  const key = a.next()
-  const flat = a.list()
-  const pushes: CommittedIteration['pushes'] = []
-  for (let i = 0; i < flat.length; i += 3) {
-    pushes.push({ queue: flat[i] as string, limit: Number(flat[i + 1]), entry: flat[i + 2] as string })
+  const [key, outcome, pushes, writes] = [a.next(), a.next(), a.list(), a.list()]
+  return {
+    key,
+    outcome,
+    pushes: rows(pushes, 2).map(([queue, entry]) => ({ queue: queue as string, entry: entry as string })),
+    writes: rows(writes, 3).map(([kind, name, value]) => ({
+      kind: kind as string,
+      name: name as string,
+      value: value as string,
+    })),
   }
-  const [state, runtime, delays] = [a.list(), a.list(), a.list()]
-  return { key, pushes, state, runtime, delays, outcome: a.next(), letter: a.next(), record: a.next() }
 }
 
-function requireTypes(db: Keyspace, p: string, loop: string, iterations: readonly CommittedIteration[]): void {
+function rows(flat: readonly string[], width: number): string[][] {
+  return Array.from({ length: flat.length / width }, (_, i) => flat.slice(i * width, (i + 1) * width))
+}
+
+function readTargets(a: Args): Map<string, number> {
+  return new Map(rows(a.list(), 2).map(([queue, limit]) => [queue as string, Number(limit)]))
+}
+
+function requireTypes(db: Keyspace, p: string, loop: string): void {
   for (const key of ['meta', 'state', 'runtime', 'delays', 'dl', 'bells']) requireType(db, p + key, 'hash')
   for (const key of ['dlo', `q:requeue_${loop}`]) requireType(db, p + key, 'list')
   requireType(db, `${p}queues`, 'set')
-  for (const { queue } of iterations.flatMap(it => it.pushes)) {
+}
+
+function requirePushable(db: Keyspace, p: string, targets: Iterable<string>): void {
+  for (const queue of targets) {
     requireType(db, `${p}q:${queue}`, 'list')
     requireType(db, `${p}full:${queue}`, 'set')
   }
 }
 
-/** Whether the front of the claimed list is what these iterations claim to have processed. */
+/** Whether the front of the claimed list is what these iterations processed, by its ends: the seq vouches for the rest. */
 function claimsPresent(db: Keyspace, claims: string, iterations: readonly CommittedIteration[]): boolean {
   const keys = iterations.map(it => it.key).filter(key => key !== '')
-  const front = db.lrange(claims, 0, keys.length - 1)
-  return keys.every((key, i) => front[i]?.slice(front[i].indexOf('\n') + 1).split('|', 2)[1] === key)
+  const isAt = (i: number) => keyOf(db.lindex(claims, i)) === keys[i]
+  return keys.length === 0 || (isAt(0) && isAt(keys.length - 1))
+}
+
+function keyOf(claim: string | null): string | undefined {
+  return claim?.slice(claim.indexOf('\n') + 1).split('|', 2)[1]
 }
 
 /** How many iterations fit, in order, and the queue that stops the next one. */
-function fitting(db: Keyspace, p: string, iterations: readonly CommittedIteration[]) {
-  const length = new Map<string, number>()
+function fitting(
+  iterations: readonly CommittedIteration[],
+  targets: ReadonlyMap<string, number>,
+  lengths: Map<string, number>,
+) {
   for (const [applied, { pushes }] of iterations.entries()) {
     const more = new Map<string, number>()
     for (const { queue } of pushes) more.set(queue, (more.get(queue) ?? 0) + 1)
-    for (const { queue, limit } of pushes) {
-      const now = length.get(queue) ?? db.llen(`${p}q:${queue}`)
+    for (const { queue } of pushes) {
+      const [limit, now] = [targets.get(queue) as number, lengths.get(queue) as number]
       if (limit > 0 && now > 0 && now + (more.get(queue) as number) > limit) return { applied, full: queue }
     }
-    for (const [queue, n] of more) length.set(queue, (length.get(queue) ?? db.llen(`${p}q:${queue}`)) + n)
+    for (const [queue, n] of more) lengths.set(queue, (lengths.get(queue) as number) + n)
   }
   return { applied: iterations.length, full: '' }
 }
 
-function put(db: Keyspace, key: string, pairs: readonly string[]): void {
-  for (let i = 0; i < pairs.length; i += 2) {
-    const [field, value] = [pairs[i] as string, pairs[i + 1] as string]
-    if (value === '') db.hdel(key, field)
-    else db.hset(key, field, value)
-  }
+/** Of what several iterations of a group wrote to one name, the last. */
+function lastWritten(done: readonly CommittedIteration[], kind: string): [name: string, value: string][] {
+  const writes = done.flatMap(it => it.writes).filter(each => each.kind === kind)
+  return [...new Map(writes.map(({ name, value }) => [name, value]))]
 }
 
-function apply(db: Keyspace, p: string, claims: string, it: CommittedIteration): void {
-  if (it.key !== '') db.lpop(claims)
-  for (const field of it.delays) db.hdel(`${p}delays`, field)
-  put(db, `${p}state`, it.state)
-  put(db, `${p}runtime`, it.runtime)
-  if (it.runtime.length > 0) db.hincrby(`${p}meta`, 'runtime_version', 1)
-  for (const { queue, entry } of it.pushes) {
+function dropEmpty(db: Keyspace, key: string, values: readonly [string, string][]): void {
+  for (const [field, value] of values) if (value === '') db.hdel(key, field)
+}
+
+function putAll(db: Keyspace, key: string, values: readonly [string, string][]): void {
+  for (const [field, value] of values) if (value !== '') db.hset(key, field, value)
+}
+
+/** In the order of the Lua: that decides which write a full Redis refuses (S2). */
+function apply(db: Keyspace, p: string, claims: string, done: readonly CommittedIteration[]): void {
+  for (const it of done) if (it.key !== '') db.lpop(claims)
+  const [state, runtime] = [lastWritten(done, 'state'), lastWritten(done, 'runtime')]
+  dropEmpty(db, `${p}delays`, lastWritten(done, 'delay'))
+  dropEmpty(db, `${p}state`, state)
+  dropEmpty(db, `${p}runtime`, runtime)
+  putAll(db, `${p}state`, state)
+  putAll(db, `${p}runtime`, runtime)
+  const versions = done.filter(it => it.writes.some(each => each.kind === 'runtime')).length
+  if (versions > 0) db.hincrby(`${p}meta`, 'runtime_version', versions)
+  for (const { queue, entry } of done.flatMap(it => it.pushes)) {
     db.rpush(`${p}q:${queue}`, entry)
     db.sadd(`${p}queues`, queue)
     ringReaders(db, p, queue)
   }
-  if (it.letter === '') return
-  db.hset(`${p}dl`, it.letter, it.record)
-  db.rpush(`${p}dlo`, it.letter)
+  for (const [id, record] of lastWritten(done, 'letter')) {
+    db.hset(`${p}dl`, id, record)
+    db.rpush(`${p}dlo`, id)
+  }
 }
 
 function dropOldest(db: Keyspace, p: string, most: number): number {
@@ -211,7 +253,7 @@ function count(db: Keyspace, replica: string, done: readonly CommittedIteration[
   const totals = {
     iterations: done.filter(it => it.outcome !== 'state').length,
     failed: done.filter(it => it.outcome === 'failed').length,
-    dead_letters: done.filter(it => it.letter !== '').length,
+    dead_letters: done.reduce((sum, it) => sum + it.writes.filter(each => each.kind === 'letter').length, 0),
     pushed: done.reduce((sum, it) => sum + it.pushes.length, 0),
     claimed: done.filter(it => it.key !== '').length,
   }
@@ -223,26 +265,22 @@ export const commit: Script = {
   lua,
   run(db, [p = ''], args) {
     const a = new Args(args)
-    const [loop, replica, holder, token, seq, deadLettersMax] = [
-      a.next(),
-      a.next(),
-      a.next(),
-      a.next(),
-      a.next(),
-      a.int(),
-    ]
-    const iterations = Array.from({ length: a.int() }, () => readIteration(a))
+    const [loop, replica, holder, token, seq] = [a.next(), a.next(), a.next(), a.next(), a.next()]
+    const deadLettersMax = a.int()
     const [r, c] = [`${p}r:${loop}:${replica}`, `${p}c:${loop}:${replica}`]
     requireType(db, r, 'hash')
     requireType(db, c, 'list')
-    requireTypes(db, p, loop, [])
+    requireTypes(db, p, loop)
     const stop = fence(db, r, { holder, token, seq })
     if (stop !== undefined) return withClaims(db, c, stop, claimedBefore(stop))
-    requireTypes(db, p, loop, iterations)
+    const targets = readTargets(a)
+    requirePushable(db, p, targets.keys())
     const wish = readWish(a)
     requireReadable(db, p, loop, wish)
+    const iterations = Array.from({ length: a.int() }, () => readIteration(a))
     if (!claimsPresent(db, c, iterations)) return ['lost']
-    const { applied, full } = fitting(db, p, iterations)
+    const lengths = new Map([...targets.keys()].map(queue => [queue, db.llen(`${p}q:${queue}`)]))
+    const { applied, full } = fitting(iterations, targets, lengths)
     const answer = (dropped: number, taken: number) => {
       const requeued = db.llen(`${p}q:requeue_${loop}`)
       return [full === '' ? 'ok' : 'full', applied, requeued, dropped, runtimeVersion(db, p), taken, full].join('\n')
@@ -252,7 +290,7 @@ export const commit: Script = {
       return [answer(0, 0)]
     }
     const done = iterations.slice(0, applied)
-    for (const it of done) apply(db, p, c, it)
+    apply(db, p, c, done)
     const dropped = dropOldest(db, p, deadLettersMax)
     count(db, r, done)
     const taken = full === '' ? take(db, p, { loop, replica: r, claims: c }, wish) : 0

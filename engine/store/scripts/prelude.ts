@@ -41,10 +41,15 @@ local function ringWriters(queue, limit)
   redis.call('DEL', waiting)
   for _, loop in ipairs(loops) do ring(loop) end
 end
+local function pushAll(key, values)
+  -- unpack puts its values on Lua's stack, which holds some thousands
+  for i = 1, #values, 1000 do redis.call('RPUSH', key, unpack(values, i, math.min(i + 999, #values))) end
+end
 local function fence(r, holder, token, seq)
-  if redis.call('HGET', r, 'last_token') == token then return 'again\\n' .. redis.call('HGET', r, 'last_answer') end
-  if redis.call('HGET', r, 'holder') ~= holder then return 'fenced' end
-  if redis.call('HGET', r, 'seq') ~= seq then return 'diverged' end
+  local now = redis.call('HMGET', r, 'last_token', 'holder', 'seq')
+  if now[1] == token then return 'again\\n' .. redis.call('HGET', r, 'last_answer') end
+  if now[2] ~= holder then return 'fenced' end
+  if now[3] ~= seq then return 'diverged' end
   return nil
 end
 local function advance(r, token, seq, answer)

@@ -97,7 +97,7 @@ describe('Prefetch', () => {
       prefetch.note(0.1)
       return prefetch.target
     })
-    expect(targets).toEqual([2, 4, 8, 16, 32, limits.prefetchMax, limits.prefetchMax, limits.prefetchMax])
+    expect(targets).toEqual([2, 4, 8, 16, 32, 64, limits.prefetchMax, limits.prefetchMax])
     for (let i = 0; i < 20; i++) prefetch.note(50)
     expect(prefetch.target).toBe(2)
     for (let i = 0; i < 20; i++) prefetch.note(5000)

@@ -63,12 +63,13 @@ describe('Walk', () => {
   })
 
   test('liveInputs come in edge order, and isEnd tells where nothing goes on', () => {
-    const walk = new Walk(plan(4, '->0 0>1 0>2 2>3 1>3'))
+    const diamond = plan(4, '->0 0>1 0>2 2>3 1>3')
+    const walk = new Walk(diamond)
     walk.begin()
     walk.complete(0, 'default')
     walk.complete(1, 'default')
     walk.complete(2, 'default')
-    expect(walk.liveInputs(3)).toEqual([3, 4])
+    expect(walk.liveInputs(diamond.steps[3] as PlanStep)).toEqual([3, 4])
     expect([walk.isEnd(0), walk.isEnd(3)]).toEqual([false, true])
   })
 
