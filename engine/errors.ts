@@ -27,9 +27,6 @@ const codes = {
   RESPONDED: 'two nodes answered the same request',
   API_TIMEOUT: 'a request took longer than its time-out',
   NOT_SUPPORTED: 'something this version or this mode does not do',
-  // development mode (1.9)
-  NODE_UNKNOWN: 'a workflow has no node of this id',
-  NO_INPUT: 'a node was run alone, and there is nothing to run it on',
   // templates (1.11)
   TEMPLATE_SYNTAX: 'a template or condition does not parse',
   TEMPLATE_FAILED: 'a template failed while it was rendered',
@@ -58,6 +55,8 @@ const codes = {
   QUEUE_UNKNOWN: 'a workflow has no queue of this name',
   DEAD_LETTER_UNKNOWN: 'there is no dead letter of this id',
   // command line
+  CONFIG_INVALID: 'the configuration of the daemon has problems; each is listed',
+  REDIS_UNSUITABLE: 'this Redis is too old, or would lose data silently',
   USAGE: 'the command was called with words it does not take',
   BUG: 'an assertion of the engine does not hold',
 } as const

@@ -1,0 +1,117 @@
+/**
+ * Where configuration values come from: the YAML file, and over it the environment. Each value keeps its origin, so that
+ * a problem can name the line or the variable, and a path can be taken from the right folder.
+ */
+import { readFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { isMap, isScalar, LineCounter, parse, parseDocument, type YAMLMap } from 'yaml'
+import { codeOf, messageOf } from '../engine/errors.ts'
+import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
+import { type ConfigKey, configKeys } from './config-schema.ts'
+import { didYouMean } from './did-you-mean.ts'
+
+/** `at`: `theoneeye.yaml:3`, or the variable; `key`: `log.level`, or empty for the whole. */
+export type ConfigProblem = { at: string; key: string; message: string }
+export type Origin = { at: string /** what relative paths are relative to */; dir: string }
+
+export type ConfigSource = {
+  values: JsonObject
+  origins: Map<string, Origin>
+  problems: ConfigProblem[]
+  warnings: ConfigProblem[]
+  /** Where what is not given stands: the file, or the working directory. */
+  base: Origin
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const fileBytesMax = 1024 * 1024
+/** Variables of ours that are no keys of the configuration. */
+const otherVariables = new Set(['THEONEEYE_PLAN'])
+
+/** `path` undefined: no file. Never rejects. */
+export async function readConfigFile(path: string | undefined, cwd: string): Promise<ConfigSource> {
+  const base = path === undefined ? { at: 'the configuration', dir: cwd } : { at: basename(path), dir: dirname(path) }
+  const source: ConfigSource = { values: {}, origins: new Map(), problems: [], warnings: [], base }
+  if (path === undefined) return source
+  try {
+    const text = await readFile(path, 'utf8')
+    if (text.length > fileBytesMax) refuse(source, 'the file is larger than 1 MiB; is it the right one?')
+    else parseYaml(text, source)
+  } catch (error) {
+    const why = codeOf(error) === 'ENOENT' ? 'there is no such file' : messageOf(error)
+    refuse({ ...source, base: { ...base, at: path } }, `${why}; name a configuration file with --config`)
+  }
+  return source
+}
+
+function refuse(source: ConfigSource, message: string): void {
+  source.problems.push({ at: source.base.at, key: '', message })
+}
+
+function parseYaml(text: string, source: ConfigSource): void {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  for (const error of document.errors) {
+    const { line, col } = lines.linePos(error.pos[0])
+    const at = `${source.base.at}:${line}:${col}`
+    source.problems.push({ at, key: '', message: `not YAML: ${error.message}; correct it there` })
+  }
+  if (source.problems.length > 0 || document.contents === null) return
+  if (!isMap(document.contents)) {
+    refuse(source, 'is no map of keys; write lines such as "listen: 127.0.0.1:7878"')
+    return
+  }
+  source.values = document.toJS() as JsonObject
+  locate(document.contents, [], (key, offset) => {
+    source.origins.set(key, { ...source.base, at: `${source.base.at}:${lines.linePos(offset).line}` })
+  })
+}
+
+function locate(map: YAMLMap, above: readonly string[], found: (key: string, offset: number) => void): void {
+  for (const { key, value } of map.items) {
+    if (!isScalar(key)) continue
+    const words = [...above, String(key.value)]
+    found(words.join('.'), key.range?.[0] ?? 0)
+    if (isMap(value)) locate(value, words, found)
+  }
+}
+
+/** Lays the variables `THEONEEYE_…` over what the file says; an empty one counts as not set. */
+export function addEnvironment(source: ConfigSource, env: Environment, cwd: string): void {
+  const byName = new Map(configKeys.map(key => [key.env, key]))
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith('THEONEEYE_') || text === undefined || text === '' || otherVariables.has(name)) continue
+    const key = byName.get(name)
+    if (key === undefined) {
+      // a warning, not a problem: container platforms set variables such as THEONEEYE_PORT on their own
+      const message = `no key is called so${didYouMean(name, byName.keys())}; it is ignored`
+      source.warnings.push({ at: name, key: '', message })
+      continue
+    }
+    setValue(source.values, key.path.split('.'), givenValue(key, text))
+    source.origins.set(key.path, { at: name, dir: cwd })
+  }
+}
+
+/** The text itself where the key takes text; else what the text would be in the file: a number, a list. */
+function givenValue(key: ConfigKey, text: string): Json {
+  if (key.schema.safeParse(text).success || key.holds !== undefined) return text
+  try {
+    return parse(text) as Json
+  } catch {
+    return text
+  }
+}
+
+function setValue(values: JsonObject, words: readonly string[], value: Json): void {
+  const [word, ...rest] = words as [string, ...string[]]
+  if (rest.length === 0) {
+    values[word] = value
+    return
+  }
+  const inner = values[word]
+  const group = isJsonObject(inner ?? null) ? (inner as JsonObject) : {}
+  values[word] = group
+  setValue(group, rest, value)
+}
