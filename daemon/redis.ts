@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto'
 import { Redis as Client, type RedisOptions } from 'ioredis'
-import { EngineError, messageOf } from '../engine/errors.ts'
+import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import type { Redis, Reply, Script } from '../engine/ports.ts'
 import { toRedisError } from './redis-errors.ts'
 import { parseRedisUrl, type RedisAddress } from './redis-url.ts'
@@ -24,7 +24,27 @@ export type ConnectOptions = {
   silenceMsMax?: number
 }
 
-export type ServerDescription = { version: string; role: string; appendonly: string; maxmemoryPolicy: string }
+/** As the server tells; `unknown` is what this user may not ask. */
+export type ServerDescription = {
+  version: string
+  role: string
+  cluster: string
+  appendonly: string
+  appendfsync: string
+  /** When snapshots are made, e.g. `3600 1 300 100`; empty: never. */
+  save: string
+  /** Bytes; 0: no limit. */
+  maxmemory: string
+  maxmemoryPolicy: string
+}
+
+const retryMsMin = 50
+const retryMsMax = 2_000
+
+/** Doubles from attempt to attempt; half of it is drawn, so that the clients of a restarted server do not come all at once. */
+export function reconnectMs(attempt: number, draw: number): number {
+  return Math.min(retryMsMin * 2 ** Math.min(attempt, 10), retryMsMax) * (0.5 + draw / 2)
+}
 
 /**
  * Connects to `redis://` or `rediss://[user:password@]host[:port][/db]`.
@@ -58,7 +78,7 @@ export class RealRedis implements Redis {
       ...clientOptions(address),
       commandTimeout: settings.callMsMax,
       maxRetriesPerRequest: 20,
-      retryStrategy: times => (this.#connected ? Math.min(times * 100, 2_000) : null),
+      retryStrategy: attempt => (this.#connected ? reconnectMs(attempt, Math.random()) : null),
       // A fail-over leaves us at a replica: the next connection finds the master. The call itself fails, and says so.
       reconnectOnError: error => /\bREADONLY\b/.test(error.message),
     })
@@ -123,15 +143,39 @@ export class RealRedis implements Redis {
     return this.#waits.wait(key, timeoutMs, signal)
   }
 
-  /** What matters for keeping data, as far as the server tells (`unknown` where this user may not ask). */
+  /** What matters for keeping data, as far as the server tells. */
   async describe(): Promise<ServerDescription> {
-    const info = await this.#send(client => client.info())
+    const info = await this.#unlessForbidden(client => client.info(), '')
+    const config = async (name: string): Promise<string> => {
+      const reply = await this.#unlessForbidden(client => client.config('GET', name), undefined)
+      return (reply as string[] | undefined)?.[1] ?? 'unknown'
+    }
     const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? 'unknown'
+    const switched = (name: string) => ({ '0': 'no', '1': 'yes' })[field(name)] ?? 'unknown'
     return {
       version: field('redis_version'),
       role: field('role'),
-      appendonly: ({ '0': 'no', '1': 'yes' } as Record<string, string>)[field('aof_enabled')] ?? 'unknown',
+      cluster: switched('cluster_enabled'),
+      appendonly: switched('aof_enabled'),
+      appendfsync: await config('appendfsync'),
+      save: await config('save'),
+      maxmemory: field('maxmemory'),
       maxmemoryPolicy: field('maxmemory_policy'),
+    }
+  }
+
+  /** Whether this user may wait for wake-ups, tried for a millisecond at a key that must not exist. */
+  mayWait(key: string): Promise<boolean> {
+    return this.#unlessForbidden(client => client.blpop(key, 0.001).then(() => true), false)
+  }
+
+  /** Whoever hosts Redis for others may forbid INFO or CONFIG: then nobody can tell. */
+  async #unlessForbidden<T>(command: (client: Client) => Promise<T>, otherwise: T): Promise<T> {
+    try {
+      return await this.#send(command)
+    } catch (error) {
+      if (codeOf(error) === 'REDIS_AUTH' || codeOf(error) === 'REDIS_FAILED') return otherwise
+      throw error
     }
   }
 

@@ -11,14 +11,16 @@ import { findLoops, type LoopDraft } from './background-loops.ts'
 import { findScopes } from './bodies.ts'
 import { type Adjacency, cyclicComponents, shortestCycle, topologicalOrder } from './flow-analyzer.ts'
 import { buildGraph, type Draft } from './flow-builder.ts'
-import type { FlowGraph, FlowLoop, FlowNode, NodeId, Problem } from './flow-graph.ts'
+import type { FlowGraph, FlowLoop, FlowNode, NodeId, Problem, Settings } from './flow-graph.ts'
 import { buildLoop, type Wiring, wireLoops } from './flow-loops.ts'
 import { formatProblem, Problems, pointerKey } from './problems.ts'
 import { mapQueues } from './queue-mapper.ts'
 import { type Parsed, parseWorkflow } from './workflow.ts'
 
+/** What a host sets for workflows that do not say themselves. No part of the definition: its hash stays the same. */
+export type HostSettings = Partial<Pick<Settings, 'lease_seconds' | 'drain_timeout_seconds'>>
 /** `name` is the file's name without extension: it serves as id when the file has none. */
-export type LoadOptions = { registry: NodeRegistry; name?: string }
+export type LoadOptions = { registry: NodeRegistry; name?: string; host?: HostSettings }
 export type Loaded = { graph: FlowGraph | undefined; problems: Problem[]; warnings: Problem[] }
 
 /**
@@ -29,8 +31,16 @@ export function loadWorkflow(source: string | JsonObject, options: LoadOptions):
   const problems = new Problems()
   const parsed = parseWorkflow(source, options.name, problems)
   const graph = parsed === undefined ? undefined : assemble(parsed, options.registry, problems)
-  const isSound = problems.list.length === 0
-  return { graph: isSound ? graph : undefined, problems: problems.list, warnings: problems.warnings }
+  if (parsed === undefined || graph === undefined || problems.list.length > 0) {
+    return { graph: undefined, problems: problems.list, warnings: problems.warnings }
+  }
+  return { graph: withHostSettings(graph, parsed.given, options.host), problems: [], warnings: problems.warnings }
+}
+
+function withHostSettings(graph: FlowGraph, given: JsonObject, host: HostSettings = {}): FlowGraph {
+  const unsaid = Object.entries(host).filter(([key]) => (given[key] ?? null) === null)
+  const settings = { ...graph.workflow.settings, ...Object.fromEntries(unsaid) }
+  return { ...graph, workflow: { ...graph.workflow, settings } }
 }
 
 /** The graph, or `WORKFLOW_INVALID` with every problem on a line of its own (`details` has them as data). */

@@ -15,8 +15,8 @@ import { parseSettings, shown } from './workflow-settings.ts'
 export type ParsedNode = WorkflowNode & { at: { type: string; form: string; config: string } }
 export type ParsedEdge = WorkflowEdge & { at: { source: string; target: string; port: string } }
 export type ParsedWorkflow = Omit<Workflow, 'nodes' | 'edges'> & { nodes: ParsedNode[]; edges: ParsedEdge[] }
-/** `complete` is false when nodes or edges were left out because of their shape. */
-export type Parsed = { workflow: ParsedWorkflow; settingsPointer: string; complete: boolean }
+/** `complete` is false when nodes or edges were left out because of their shape. `given`: the settings of the file itself. */
+export type Parsed = { workflow: ParsedWorkflow; given: JsonObject; settingsPointer: string; complete: boolean }
 
 /** Undefined when there is nothing to go on with; otherwise whatever could be read, with the problems beside it. */
 export function parseWorkflow(
@@ -51,7 +51,8 @@ export function parseWorkflow(
     nodes: nodes.items,
     edges: edges.items,
   }
-  return { workflow, settingsPointer: settings.pointer, complete: nodes.complete && edges.complete }
+  const given = isJsonObject(settings.value) ? settings.value : {}
+  return { workflow, given, settingsPointer: settings.pointer, complete: nodes.complete && edges.complete }
 }
 
 function readRoot(source: string | JsonObject, problems: Problems): JsonObject | undefined {

@@ -15,6 +15,9 @@
  */
 export const schemaVersion = 1
 
+/** Every key of ours, as an ACL names them. */
+export const keyPattern = 'oe:*'
+
 export function workflowPrefix(workflowId: string): string {
   return `oe:{${encodeURIComponent(workflowId)}}:`
 }
@@ -25,11 +28,6 @@ export function workflowOfPrefix(prefix: string): string {
 
 export const knownWorkflows = 'oe:workflows'
 export const knownDaemons = 'oe:daemons'
-
-/** Development mode has a world of its own: `out` HASH (SESSION\tNODE → TIME\nJSON). */
-export function devPrefix(workflowId: string): string {
-  return `oe-dev:{${encodeURIComponent(workflowId)}}:`
-}
 
 export function keysOf(workflowId: string) {
   const prefix = workflowPrefix(workflowId)
