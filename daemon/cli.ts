@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 import { codeOf, EngineError, type ErrorCode } from '../engine/errors.ts'
 import { addCheck } from './commands/check.ts'
 import type { Register } from './commands/command.ts'
+import { addDaemon } from './commands/daemon.ts'
 import { addDeadLetters } from './commands/dlq.ts'
 import { addNodes } from './commands/nodes.ts'
 import { addPs } from './commands/ps.ts'
@@ -73,7 +74,18 @@ function buildProgram(register: Register): Command {
     .exitOverride()
     .showHelpAfterError('(add --help to see what it takes)')
     .addHelpText('after', '\nTry: theoneeye check FILE, theoneeye run FILE, theoneeye sim FILE --seeds 200')
-  for (const add of [addCheck, addRun, addSim, addReplay, addPs, addWishes, addNodes, addDeadLetters, addQueue])
-    add(program, register)
+  const commands = [
+    addCheck,
+    addRun,
+    addSim,
+    addReplay,
+    addDaemon,
+    addPs,
+    addWishes,
+    addNodes,
+    addDeadLetters,
+    addQueue,
+  ]
+  for (const add of commands) add(program, register)
   return program
 }

@@ -17,7 +17,7 @@ import { systemClock } from './system-ports.ts'
 /** Options that mean the same for every command that has them. */
 export type CommonOptions = { redis?: string; nodes?: string; data: string; json?: boolean; debug?: boolean }
 
-export async function openRegistry(options: { nodes?: string }): Promise<NodeRegistry> {
+export async function openRegistry(options: { nodes?: string | undefined }): Promise<NodeRegistry> {
   return defaultRegistry(options.nodes === undefined ? [] : await loadCustomNodes(options.nodes))
 }
 

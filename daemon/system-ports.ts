@@ -88,8 +88,19 @@ function startOf(pid: number): { state: string; start: string } | undefined {
   }
 }
 
-/** JSON lines on stdout, or wherever `destination` writes. */
-export function pinoLog(options: { level?: LogLevel; destination?: { write(line: string): void } } = {}): Log {
-  const logger = pino({ level: options.level ?? 'info', base: null }, options.destination ?? pino.destination(1))
-  return { write: (level, message, fields) => logger[level](fields, message) }
+export type LeveledLog = Log & { level: LogLevel }
+
+/** JSON lines on stdout, or wherever `destination` writes. What is below `level` is dropped; it may change at any time. */
+export function pinoLog(options: { level?: LogLevel; destination?: { write(line: string): void } } = {}): LeveledLog {
+  const { level = 'info', destination = pino.destination(1) } = options
+  const logger = pino({ level, base: null }, destination)
+  return {
+    write: (level, message, fields) => logger[level](fields, message),
+    get level() {
+      return logger.level as LogLevel
+    },
+    set level(level) {
+      logger.level = level
+    },
+  }
 }

@@ -33,16 +33,16 @@ function has(command: string): boolean {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
 }
 
-/** A program that tests need, from the Debian package of its name: installed if this is a bare machine and we may. */
-function find(program: string, why: string): boolean {
+/** A program that tests need, from a Debian package: installed if this is a bare machine and we may. */
+function find(program: string, why: string, debianPackage = program): boolean {
   if (has(program)) return true
   if (process.getuid?.() === 0 && has('apt-get')) {
     console.log(`${program} is not in PATH: installing it with apt-get`)
     run('apt-get', ['update', '-qq'])
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', program])
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', debianPackage])
     if (has(program)) return true
   }
-  console.error(`Cannot ${why}: no ${program} in PATH; install it (apt-get install ${program})`)
+  console.error(`Cannot ${why}: no ${program} in PATH; install it (apt-get install ${debianPackage})`)
   return false
 }
 
@@ -73,6 +73,7 @@ function mutants(): boolean {
 
 const steps: [string, () => boolean | Count][] = [
   ['redis-server', () => find('redis-server', 'test against a real Redis')],
+  ['systemd', () => find('systemd-analyze', 'test what the service manager is told', 'systemd')],
   ['chromium', () => find('chromium', 'look at the pages')],
   ['types (tsc -b)', () => tool('tsc', ['-b'])],
   ['lint (biome ci)', () => tool('biome', ['ci', '.'])],

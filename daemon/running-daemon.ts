@@ -1,0 +1,299 @@
+/**
+ * The daemon of a real host, assembled: configuration, workflow files, a Redis that was looked at first, the engine, the
+ * HTTP server. It reads no environment, catches no signal and never exits: that is the command's.
+ *
+ * H1 whatever fails while it starts, nothing is left open. H2 reloads come one after the other. H3 what is broken after a
+ * reload is said, and what ran before goes on.
+ */
+import { hostname } from 'node:os'
+import { EngineError, messageOf } from '../engine/errors.ts'
+import { FlowDaemon, type WorkflowStatus } from '../engine/flow-daemon.ts'
+import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import type { Clock } from '../engine/ports.ts'
+import type { EventSink } from '../engine/trace/events.ts'
+import { changedKeys, type DaemonConfig } from './config.ts'
+import { openDaemonRedis } from './daemon-redis.ts'
+import { eventLog } from './event-log.ts'
+import { watchFolder } from './folder-watch.ts'
+import { Metrics } from './metrics.ts'
+import { QueueWatch } from './queue-watch.ts'
+import { meterRedis } from './redis-metered.ts'
+import { addHealthRoutes, type Readiness } from './routes-health.ts'
+import { type HttpServer, startServer } from './server.ts'
+import { openRegistry } from './session.ts'
+import { type LeveledLog, systemClock, systemFiles, systemHost, systemHttp, systemRandom } from './system-ports.ts'
+import { version } from './version.ts'
+import { chooseGraphs, isWorkflowFile, readWorkflowFolder, type WorkflowFile } from './workflow-folder.ts'
+
+export type LaunchOptions = {
+  log: LeveledLog
+  /** Also gets every event of every workflow. */
+  onEvent?: EventSink | undefined
+}
+
+/** `killed`: it did not drain; what was under way is recovered at the next start. */
+export type DaemonEnd = 'stopped' | 'killed'
+
+/** Beyond the workflows' own time-outs, for the last answers of Redis. */
+const stopGraceMs = 5_000
+
+/** Resolves when its loops run. Rejects with USAGE, WORKFLOW_INVALID, REDIS_… or JOURNAL_… when it cannot begin. */
+export async function launchDaemon(config: DaemonConfig, options: LaunchOptions): Promise<RunningDaemon> {
+  const daemon = new RunningDaemon(config, options)
+  try {
+    await daemon.start()
+    return daemon
+  } catch (error) {
+    await daemon.kill()
+    throw error
+  }
+}
+
+export class RunningDaemon {
+  /** Settles when it has stopped or was killed; never rejects. */
+  readonly done: Promise<DaemonEnd>
+  readonly #options: LaunchOptions
+  readonly #clock: Clock = systemClock()
+  readonly #metrics = new Metrics()
+  readonly #ending = new AbortController()
+  readonly #ended: (end: DaemonEnd) => void
+  #config: DaemonConfig
+  #registry: NodeRegistry | undefined
+  #files: WorkflowFile[] = []
+  #graphs: ReadonlyMap<string, FlowGraph> = new Map()
+  #engine: FlowDaemon | undefined
+  #queues: QueueWatch | undefined
+  #server: HttpServer | undefined
+  #closeRedis: () => Promise<void> = async () => undefined
+  #reloading: Promise<void> = Promise.resolve()
+
+  constructor(config: DaemonConfig, options: LaunchOptions) {
+    this.#config = config
+    this.#options = options
+    let ended: (end: DaemonEnd) => void = () => undefined
+    this.done = new Promise(resolve => {
+      ended = resolve
+    })
+    this.#ended = ended
+  }
+
+  /** Where it listens: `http://127.0.0.1:7878`. */
+  get url(): string {
+    return this.#server?.url ?? ''
+  }
+
+  /** Called once, by `launchDaemon`. */
+  async start(): Promise<void> {
+    if (this.#config.trace.dir !== undefined) {
+      this.#options.log.write('warn', 'trace.dir: this version does not record traces in the daemon yet', {})
+    }
+    this.#registry = await openRegistry(this.#config)
+    this.#files = await this.#readFiles()
+    this.#sayFiles(this.#files)
+    refuseAllBroken(this.#files)
+    this.#graphs = chooseGraphs(this.#files, new Map())
+    const engine = await this.#openEngine()
+    this.#server = await startServer(this.#config.listen, [app => addHealthRoutes(app, this.#healthSource())])
+    await engine.open([...this.#graphs.values()])
+    this.#watchFiles()
+    this.#info(`ready: ${this.summary()}, health and metrics at ${this.url}`)
+  }
+
+  status(): WorkflowStatus[] {
+    return this.#engine?.status() ?? []
+  }
+
+  /** `3 workflows: 2 running, 1 completed; broken: x.json`, for people. */
+  summary(): string {
+    const statuses = this.status().map(({ status }) => status)
+    const counts = [...new Set(statuses)].map(
+      status => `${statuses.filter(other => other === status).length} ${status}`,
+    )
+    const broken = this.#brokenFiles()
+    const what = statuses.length === 0 ? 'no workflows' : `${count(statuses.length, 'workflow')}: ${counts.join(', ')}`
+    return broken.length === 0 ? what : `${what}; broken: ${broken.join(', ')}`
+  }
+
+  readiness(): Readiness {
+    const { ready, reasons } = this.#engine?.health() ?? { ready: false, reasons: ['it starts'] }
+    return { ready, reasons, workflows: this.status().length, broken_files: this.#brokenFiles() }
+  }
+
+  /**
+   * Takes over what has changed: workflow files, custom configuration keys that may change while it runs (the others are
+   * said). Unchanged loops go on untouched; a broken file is refused whole, and what it held before goes on. Never rejects.
+   */
+  reload(config: DaemonConfig = this.#config): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload(config)).catch(error => this.#error(error))
+    return this.#reloading
+  }
+
+  /** Drains: running iterations end, then loops are handed over. Resolves when everything is closed. */
+  async stop(): Promise<void> {
+    if (!this.#ending.signal.aborted) {
+      this.#ending.abort()
+      this.#info('stopping: running iterations end first')
+      await this.#reloading
+      await Promise.race([this.#engine?.stop(), this.#tooLate()])
+      await this.#close('stopped')
+    }
+    await this.done
+  }
+
+  /** Waits for nothing; what was under way is recovered at the next start. */
+  async kill(): Promise<void> {
+    this.#ending.abort()
+    await this.#engine?.kill()
+    await this.#close('killed')
+  }
+
+  // --- starting
+
+  async #openEngine(): Promise<FlowDaemon> {
+    const { log, onEvent } = this.#options
+    const opened = await openDaemonRedis(this.#config, { clock: this.#clock, log })
+    this.#closeRedis = () => opened.redis.close()
+    const redis = meterRedis(opened.redis, this.#metrics)
+    this.#queues = new QueueWatch(redis, this.#clock)
+    const toLog = eventLog(log, this.#clock)
+    const engine = new FlowDaemon({
+      ports: {
+        clock: this.#clock,
+        random: systemRandom(),
+        redis,
+        host: systemHost(),
+        http: systemHttp(),
+        files: systemFiles(this.#config.files),
+        log,
+      },
+      about: { host: hostname(), version },
+      onEvent: event => {
+        this.#metrics.see(event)
+        toLog(event)
+        onEvent?.(event)
+      },
+    })
+    this.#engine = engine
+    return engine
+  }
+
+  #readFiles(): Promise<WorkflowFile[]> {
+    const { workflows, lease_seconds, drain_timeout_seconds } = this.#config
+    const registry = this.#registry as NodeRegistry
+    return readWorkflowFolder(workflows, { registry, host: { lease_seconds, drain_timeout_seconds } })
+  }
+
+  #watchFiles(): void {
+    watchFolder({
+      dir: this.#config.workflows,
+      wants: isWorkflowFile,
+      clock: this.#clock,
+      signal: this.#ending.signal,
+      onChange: () => void this.reload(),
+      onTrouble: message => this.#options.log.write('warn', message, {}),
+    })
+  }
+
+  // --- reloading
+
+  async #reload(config: DaemonConfig): Promise<void> {
+    if (this.#ending.signal.aborted) return
+    this.#takeOverKeys(config)
+    const files = await this.#readFiles()
+    this.#sayFiles(files.filter(file => isNews(file, this.#files)))
+    this.#files = files
+    const graphs = chooseGraphs(files, this.#graphs)
+    this.#takeOver(graphs)
+  }
+
+  #takeOverKeys(config: DaemonConfig): void {
+    for (const { key, takes } of changedKeys(this.#config, config)) {
+      if (takes === 'restart') {
+        this.#options.log.write('warn', `"${key}" has changed; that takes a restart of the daemon`, { key })
+      } else {
+        this.#options.log.level = config.log.level
+        this.#config = { ...this.#config, log: config.log }
+        this.#info(`"${key}" is now "${config.log.level}"`)
+      }
+    }
+  }
+
+  #takeOver(graphs: ReadonlyMap<string, FlowGraph>): void {
+    const before = new Map([...this.#graphs.values()].map(({ workflow, hash }) => [workflow.id, hash]))
+    const now = new Map([...graphs.values()].map(({ workflow, hash }) => [workflow.id, hash]))
+    for (const id of new Set([...before.keys(), ...now.keys()])) {
+      if (before.get(id) === now.get(id)) continue
+      this.#options.log.write('warn', `workflow "${id}" has changed; that takes a restart of the daemon`, {
+        workflow: id,
+      })
+    }
+  }
+
+  #brokenFiles(): string[] {
+    return this.#files.filter(({ graph }) => graph === undefined).map(({ file }) => file)
+  }
+
+  #sayFiles(files: readonly WorkflowFile[]): void {
+    const { log } = this.#options
+    for (const { file, problems, warnings } of files) {
+      for (const message of warnings) log.write('warn', `${file}: ${message}`, { file })
+      if (problems.length > 0)
+        log.write('error', `${file} cannot be loaded: ${problems.join('; ')}`, { file, problems })
+    }
+  }
+
+  // --- health
+
+  #healthSource() {
+    return {
+      readiness: async () => this.readiness(),
+      metrics: async () => {
+        const ids = [...this.#graphs.values()].map(graph => graph.workflow.id)
+        this.#metrics.setQueues((await this.#queues?.look(ids)) ?? [])
+        this.#metrics.setState({ ready: this.readiness().ready, brokenFiles: this.#brokenFiles().length })
+        return this.#metrics.text()
+      },
+    }
+  }
+
+  // --- ending
+
+  async #tooLate(): Promise<void> {
+    const drains = [...this.#graphs.values()].map(graph => graph.workflow.settings.drain_timeout_seconds * 1_000)
+    await this.#clock.sleep(Math.max(0, ...drains) + stopGraceMs)
+    this.#options.log.write('warn', 'the drain takes too long; what is under way is recovered at the next start', {})
+    await this.#engine?.kill()
+  }
+
+  async #close(end: DaemonEnd): Promise<void> {
+    await this.#server?.close()
+    await this.#closeRedis().catch(error => this.#error(error))
+    this.#ended(end)
+  }
+
+  #info(message: string): void {
+    this.#options.log.write('info', message, {})
+  }
+
+  #error(error: unknown): void {
+    this.#options.log.write('error', messageOf(error), {})
+  }
+}
+
+/** One broken file is said and left out; when none is whole, something is wrong with the folder or the version. */
+function refuseAllBroken(files: readonly WorkflowFile[]): void {
+  if (files.length === 0 || files.some(({ graph }) => graph !== undefined)) return
+  const lines = files.flatMap(({ file, problems }) => problems.map(problem => `\n  ${file}: ${problem}`))
+  throw new EngineError('WORKFLOW_INVALID', `Cannot start: no workflow file can be loaded:${lines.join('')}`)
+}
+
+/** What was said of a file before is not said again. */
+function isNews(file: WorkflowFile, before: readonly WorkflowFile[]): boolean {
+  const said = before.find(old => old.file === file.file)
+  return JSON.stringify([said?.problems, said?.warnings]) !== JSON.stringify([file.problems, file.warnings])
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`
+}

@@ -1,0 +1,73 @@
+/**
+ * The folder of workflow files: authoritative for what they define (spec 4.4). All of them are read every time, and every
+ * problem of every file is found; a broken file never keeps the others from running.
+ */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
+import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import { type HostSettings, loadWorkflow } from '../engine/graph/load-workflow.ts'
+import { formatProblem } from '../engine/graph/problems.ts'
+import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { readWorkflowFile } from './session.ts'
+
+/** `file` is its name in the folder; `problems` and `warnings` are lines for people. */
+export type WorkflowFile = { file: string; graph: FlowGraph | undefined; problems: string[]; warnings: string[] }
+export type ReadOptions = { registry: NodeRegistry; host: HostSettings }
+
+/** The files `*.json` of the folder, hidden ones left out, by name. Rejects with `USAGE` when the folder can't be read. */
+export async function readWorkflowFolder(dir: string, options: ReadOptions): Promise<WorkflowFile[]> {
+  const names = await readdir(dir).catch(error => {
+    const why = codeOf(error) === 'ENOENT' ? 'it does not exist' : messageOf(error)
+    const advice = 'make it, or set "workflows" to the folder of your workflow files'
+    throw new EngineError('USAGE', `Cannot read the workflows folder "${dir}": ${why}; ${advice}`)
+  })
+  const wanted = names.filter(isWorkflowFile).sort()
+  return refuseTwins(await Promise.all(wanted.map(name => readOne(dir, name, options))))
+}
+
+export function isWorkflowFile(name: string): boolean {
+  return name.endsWith('.json') && !name.startsWith('.')
+}
+
+/** What shall run now: the sound files; and where a file is broken, what it last held. */
+export function chooseGraphs(
+  files: readonly WorkflowFile[],
+  before: ReadonlyMap<string, FlowGraph>,
+): Map<string, FlowGraph> {
+  const chosen = new Map<string, FlowGraph>()
+  for (const { file, graph } of files) if (graph !== undefined) chosen.set(file, graph)
+  const taken = new Set([...chosen.values()].map(graph => graph.workflow.id))
+  for (const { file, graph } of files) {
+    const old = before.get(file)
+    if (graph === undefined && old !== undefined && !taken.has(old.workflow.id)) chosen.set(file, old)
+  }
+  return chosen
+}
+
+async function readOne(dir: string, file: string, { registry, host }: ReadOptions): Promise<WorkflowFile> {
+  try {
+    const { source, name } = await readWorkflowFile(join(dir, file))
+    const { graph, problems, warnings } = loadWorkflow(source, { registry, name, host })
+    return {
+      file,
+      graph,
+      problems: problems.map(formatProblem),
+      warnings: warnings.map(formatProblem),
+    }
+  } catch (error) {
+    return { file, graph: undefined, problems: [messageOf(error)], warnings: [] }
+  }
+}
+
+/** Two files of one id: nobody can say which of them is meant, so neither is loaded. */
+function refuseTwins(files: WorkflowFile[]): WorkflowFile[] {
+  return files.map(each => {
+    const id = each.graph?.workflow.id
+    const twins = files.filter(other => other !== each && other.graph?.workflow.id === id)
+    if (id === undefined || twins.length === 0) return each
+    const others = twins.map(({ file }) => `"${file}"`).join(', ')
+    const problem = `/id: "${id}" is also the id of ${others}; give each workflow an id of its own`
+    return { ...each, graph: undefined, problems: [problem] }
+  })
+}

@@ -1,0 +1,113 @@
+/** `theoneeye daemon` as a process of its own: tests wait for its log lines and its exit, never for time. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { onTestFinished } from 'vitest'
+import type { JsonObject } from '../../engine/json.ts'
+import { repository } from './cli.ts'
+import { tempDir } from './temp-dir.ts'
+
+export type LogLine = JsonObject & { level: number; msg: string }
+export type DaemonProcessOptions = { cwd: string; args?: readonly string[]; env?: Record<string, string> }
+
+const timeoutMs = 100_000
+
+export class DaemonProcess {
+  readonly lines: LogLine[] = []
+  stderr = ''
+  /** The exit code; null when a signal ended it. */
+  readonly exit: Promise<number | null>
+  readonly #child: ChildProcess
+  #wake: () => void = () => undefined
+
+  constructor({ cwd, args = [], env = {} }: DaemonProcessOptions) {
+    const bin = join(repository, 'dist/daemon/bin.js')
+    const child = spawn(process.execPath, [bin, 'daemon', ...args], {
+      cwd,
+      env: { PATH: process.env.PATH ?? '', HOME: cwd, THEONEEYE_LISTEN: '127.0.0.1:0', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#child = child
+    createInterface({ input: child.stdout }).on('line', line => {
+      this.lines.push(JSON.parse(line) as LogLine)
+      this.#wake()
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+    })
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+    this.exit = new Promise(resolve => {
+      child.on('close', code => {
+        clearTimeout(timer)
+        resolve(code)
+        this.#wake()
+      })
+    })
+    onTestFinished(async () => {
+      child.kill('SIGKILL')
+      await this.exit
+    })
+  }
+
+  /** Starts one and waits until its loops run. */
+  static async ready(options: DaemonProcessOptions): Promise<DaemonProcess> {
+    const daemon = new DaemonProcess(options)
+    await daemon.logs(/^ready: /)
+    return daemon
+  }
+
+  get pid(): number {
+    return this.#child.pid as number
+  }
+
+  get url(): string {
+    const ready = this.lines.find(({ msg }) => msg.startsWith('ready: '))
+    return /http:\S+/.exec(ready?.msg ?? '')?.[0] as string
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
+  /** The first log line from line `from` on whose message fits; fails when the process ends without one. */
+  async logs(says: RegExp, from = 0): Promise<LogLine> {
+    for (;;) {
+      const found = this.lines.slice(from).find(({ msg }) => says.test(msg))
+      if (found !== undefined) return found
+      const ended = this.#child.exitCode ?? this.#child.signalCode
+      if (ended !== null) {
+        throw new Error(`The daemon ended (${ended}) without saying ${says}: ${this.stderr}${this.#said()}`)
+      }
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  async get(path: string): Promise<{ status: number; body: string }> {
+    const answer = await fetch(this.url + path)
+    return { status: answer.status, body: await answer.text() }
+  }
+
+  #said(): string {
+    return this.lines.map(({ msg }) => `\n${msg}`).join('')
+  }
+}
+
+/** A folder for a daemon: `workflows/NAME.json` for each, and whatever else is given by its path. */
+export function daemonFolder(
+  workflows: Record<string, JsonObject | string>,
+  files: Record<string, string> = {},
+): string {
+  const cwd = tempDir()
+  for (const folder of ['workflows', 'files']) mkdirSync(join(cwd, folder))
+  for (const [name, workflow] of Object.entries(workflows)) saveWorkflow(cwd, name, workflow)
+  for (const [path, text] of Object.entries(files)) writeFileSync(join(cwd, path), text)
+  return cwd
+}
+
+export function saveWorkflow(cwd: string, name: string, workflow: JsonObject | string): void {
+  const text = typeof workflow === 'string' ? workflow : JSON.stringify(workflow)
+  writeFileSync(join(cwd, 'workflows', `${name}.json`), text)
+}
