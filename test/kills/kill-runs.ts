@@ -1,17 +1,27 @@
 /**
  * The promise in its hardest form: `run` is killed with SIGKILL at random moments and started again until the workflow
  * completes; then every item must be in the last queue exactly once and in order. Moments are counted in events that the
- * process printed, never in time, so that a slow machine tests the same thing.
+ * process printed, never in time, so that a slow machine tests the same thing. Every other kill is placed where it is most
+ * dangerous, between the sending of a commit and its answer: by a proxy before Redis, or inside the write to the journal.
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { hashUnit } from '../../engine/hash.ts'
 import { repository } from '../support/cli.ts'
+import { CommitProxy } from './commit-proxy.ts'
 
 const bin = join(repository, 'dist/daemon/bin.js')
 
 export type KillPlan = { items: number; kills: number; seed: string; dir: string; redisUrl?: string }
-export type KillResult = { kills: number; starts: number; numbers: number[]; deadLetters: number }
+export type KillResult = {
+  kills: number
+  /** Of these, how many came after a commit was sent (or its journal write begun) and before its answer. */
+  inCommit: number
+  starts: number
+  numbers: number[]
+  deadLetters: number
+}
 
 /** Counter 1…items over three loops to the queue `last`. */
 export function threeLoops(items: number): string {
@@ -42,24 +52,39 @@ export function threeLoops(items: number): string {
 
 /** Runs and kills until the workflow has completed, then reads what it left. */
 export async function runWithKills(file: string, plan: KillPlan): Promise<KillResult> {
-  const where = plan.redisUrl === undefined ? [] : ['--redis', plan.redisUrl]
-  let kills = 0
-  let starts = 0
-  for (let completed = false; !completed; ) {
-    starts += 1
+  const proxy = plan.redisUrl === undefined ? undefined : await CommitProxy.start(plan.redisUrl)
+  try {
+    const counts = await killUntilCompleted(file, plan, proxy)
+    return { ...counts, ...(await whatIsLeft(plan)) }
+  } finally {
+    await proxy?.stop()
+  }
+}
+
+async function killUntilCompleted(file: string, plan: KillPlan, proxy: CommitProxy | undefined) {
+  const redis = proxy === undefined ? [] : ['--redis', proxy.url]
+  const args = ['run', file, '--json', '--allow-dead-letters', ...redis]
+  const counts = { kills: 0, inCommit: 0, starts: 0 }
+  for (;;) {
+    counts.starts += 1
+    const draw = hashUnit(`${plan.seed}|${counts.starts}`)
     // about twelve events per item and loop; the kills are spread over the whole life
     const mean = (plan.items * 26) / Math.max(1, plan.kills)
-    const after =
-      kills < plan.kills ? 1 + Math.floor(hashUnit(`${plan.seed}|${starts}`) * mean) : Number.POSITIVE_INFINITY
-    const end = await runOnce(['run', file, '--json', '--allow-dead-letters', ...where], plan.dir, after)
-    if (end === 'killed') kills += 1
-    else if (end === 0) completed = true
-    else throw new Error(`Run ${starts} ended with exit code ${end}`)
+    const events = counts.kills < plan.kills ? 1 + Math.floor(draw * mean) : Number.POSITIVE_INFINITY
+    const moment = { events, place: places[counts.kills % places.length] as Place, proxy }
+    const end = await runOnce(args, plan.dir, moment)
+    if (end === 'completed') return counts
+    counts.kills += 1
+    if (end === 'killed in a commit') counts.inCommit += 1
   }
-  const peek = await output(['queue', 'peek', 'kills', 'last', '--json', '--limit', '0', ...where], plan.dir)
-  const letters = await output(['dlq', 'list', 'kills', '--json', ...where], plan.dir)
+}
+
+async function whatIsLeft({ dir, redisUrl }: KillPlan): Promise<{ numbers: number[]; deadLetters: number }> {
+  const where = redisUrl === undefined ? [] : ['--redis', redisUrl]
+  const peek = await output(['queue', 'peek', 'kills', 'last', '--json', '--limit', '0', ...where], dir)
+  const letters = await output(['dlq', 'list', 'kills', '--json', ...where], dir)
   const numbers = peek.map(line => (JSON.parse(line) as { data: { n: number } }).data.n)
-  return { kills, starts, numbers, deadLetters: letters.length }
+  return { numbers, deadLetters: letters.length }
 }
 
 /** The first place where the numbers are not 1, 2, 3 …; undefined when all are there, once, in order. */
@@ -68,24 +93,47 @@ export function firstFault(numbers: readonly number[], items: number): string | 
   return numbers.length === items ? undefined : `${numbers.length} of ${items} items arrived`
 }
 
-function runOnce(args: readonly string[], cwd: string, eventsUntilKill: number): Promise<'killed' | number | null> {
+/** Where a kill comes once its moment is there: at once, or at the next commit, which then has its effect or has not. */
+const places = ['anywhere', 'before its effect', 'anywhere', 'after its effect'] as const
+type Place = (typeof places)[number]
+type Moment = { events: number; place: Place; proxy: CommitProxy | undefined }
+type RunEnd = 'completed' | 'killed' | 'killed in a commit'
+
+/** On the embedded Redis the process dies by itself: nobody outside would be in time. */
+const dieInJournal = ['--import', pathToFileURL(join(repository, 'test/kills/die-in-journal.mjs')).href]
+
+function runOnce(args: readonly string[], cwd: string, { events, place, proxy }: Moment): Promise<RunEnd> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [bin, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
-    let events = 0
-    let killed = false
+    const env = { ...process.env, DIE_IN_JOURNAL: place === 'before its effect' ? 'torn' : 'whole' }
+    const flags = proxy === undefined ? dieInJournal : []
+    const child = spawn(process.execPath, [...flags, bin, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let left = events
+    let end: RunEnd = 'completed'
     let stderr = ''
+    const kill = (how: RunEnd) => {
+      end = how
+      child.kill('SIGKILL')
+    }
+    const killAtCommit = () => {
+      if (proxy !== undefined)
+        proxy.arm(place === 'before its effect' ? 'lost' : 'applied', () => kill('killed in a commit'))
+      else if (child.kill('SIGUSR2')) end = 'killed in a commit'
+    }
     child.stderr.setEncoding('utf8').on('data', text => {
       stderr += text
     })
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      events += text.split('\n').length - 1
-      if (events < eventsUntilKill || killed) return
-      killed = child.kill('SIGKILL')
+      const wasDue = left <= 0
+      left -= text.split('\n').length - 1
+      if (wasDue || left > 0) return
+      if (place === 'anywhere') kill('killed')
+      else killAtCommit()
     })
     child.on('error', reject)
     child.on('close', (code, signal) => {
-      if (signal === 'SIGKILL') resolve('killed')
-      else if (code === 0) resolve(0)
+      proxy?.disarm()
+      if (signal === 'SIGKILL') resolve(end)
+      else if (code === 0) resolve('completed')
       else reject(new Error(`theoneeye ${args.join(' ')} ended with ${code ?? signal}: ${stderr}`))
     })
   })
