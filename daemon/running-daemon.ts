@@ -135,7 +135,10 @@ export class RunningDaemon {
       this.#ending.abort()
       this.#info('stopping: running iterations end first')
       await this.#reloading
-      await Promise.race([this.#engine?.stop(), this.#tooLate()])
+      const drained = new AbortController()
+      void this.#killLate(drained.signal)
+      await this.#engine?.stop()
+      drained.abort()
       await this.#close('stopped')
     }
     await this.done
@@ -259,11 +262,13 @@ export class RunningDaemon {
 
   // --- ending
 
-  async #tooLate(): Promise<void> {
+  /** The engine ends its drains itself; this is for a Redis that does not answer its last calls. */
+  async #killLate(drained: AbortSignal): Promise<void> {
     const drains = [...this.#graphs.values()].map(graph => graph.workflow.settings.drain_timeout_seconds * 1_000)
-    await this.#clock.sleep(Math.max(0, ...drains) + stopGraceMs)
+    await this.#clock.sleep(Math.max(0, ...drains) + stopGraceMs, drained).catch(() => undefined)
+    if (drained.aborted) return
     this.#options.log.write('warn', 'the drain takes too long; what is under way is recovered at the next start', {})
-    await this.#engine?.kill()
+    await this.kill()
   }
 
   async #close(end: DaemonEnd): Promise<void> {

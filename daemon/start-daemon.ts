@@ -41,6 +41,7 @@ export interface Daemon {
  * @example
  * const daemon = await startDaemon({ workflows: './workflows', listen: '127.0.0.1:0', log: { level: 'warn' } })
  * process.once('SIGTERM', () => void daemon.stop())
+ * console.log(`health at ${daemon.url}/health/ready`)
  * await daemon.done
  */
 export async function startDaemon(config: ConfigInput = {}, options: StartDaemonOptions = {}): Promise<Daemon> {

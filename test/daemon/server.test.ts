@@ -1,0 +1,86 @@
+/** The HTTP server: where it may listen, how errors look, what health says. */
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { formatListen, parseListen } from '../../daemon/listen.ts'
+import { addHealthRoutes, type Readiness } from '../../daemon/routes-health.ts'
+import { type Routes, startServer } from '../../daemon/server.ts'
+import { errorOf } from '../support/temp-dir.ts'
+
+async function serve(...routes: Routes[]): Promise<string> {
+  const server = await startServer('127.0.0.1:0', routes)
+  onTestFinished(() => server.close())
+  return server.url
+}
+
+describe('parseListen', () => {
+  it.each([
+    ['127.0.0.1:7878', { host: '127.0.0.1', port: 7878 }],
+    ['localhost:0', { host: 'localhost', port: 0 }],
+    ['[::1]:80', { host: '::1', port: 80 }],
+  ])('%s', (text, address) => {
+    expect(parseListen(text)).toEqual(address)
+    expect(formatListen(address)).toBe(text)
+  })
+
+  it.each(['0.0.0.0:1', '[::]:1', '192.168.1.1:1', 'example.test:1', '127.0.0.1.example.test:1'])(
+    'refuses %s: others could reach it',
+    async text => expect((await errorOf(() => parseListen(text))).message).toMatch(/other machines.*keys/),
+  )
+  it.each(['', '7878', ':7878', 'localhost', '127.0.0.1:65536', '::1:80', 'a b:1'])('refuses %j', async text =>
+    expect(await errorOf(() => parseListen(text))).toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('HOST:PORT'),
+    }),
+  )
+})
+
+describe('startServer', () => {
+  const throwing =
+    (error: Error): Routes =>
+    app =>
+      app.get('/bad', () => Promise.reject(error))
+
+  it.each<[string, { path: string; routes?: Routes[] }, object]>([
+    [
+      'an unknown path',
+      { path: '/nowhere?x=1' },
+      { status: 404, error_code: 'NOT_FOUND', detail: 'there is nothing at GET /nowhere?x=1' },
+    ],
+    [
+      'a bug',
+      { path: '/bad', routes: [throwing(new Error('broken'))] },
+      { status: 500, error_code: 'INTERNAL_ERROR', detail: 'broken' },
+    ],
+    [
+      'a bad request',
+      { path: '/bad', routes: [throwing(Object.assign(new Error('odd'), { statusCode: 422 }))] },
+      { status: 422, error_code: 'VALIDATION_ERROR', detail: 'odd' },
+    ],
+  ])('%s is answered in the shape of all errors', async (_, { path, routes = [] }, expected) => {
+    const answer = await fetch((await serve(...routes)) + path)
+    const body = (await answer.json()) as object
+    expect({ status: answer.status, ...body }).toMatchObject({ error: expect.any(String), ...expected })
+  })
+})
+
+describe('health', () => {
+  const source = (readiness: Readiness) => ({
+    readiness: async () => readiness,
+    metrics: async () => ({ type: 'text/plain; version=0.0.4', body: 'x 1\n' }),
+  })
+
+  it('is 503 with the reasons while it is not ready; alive all the same', async () => {
+    const url = await serve(app => addHealthRoutes(app, source({ ready: false, reasons: ['it starts'] })))
+    const ready = await fetch(`${url}/health/ready/`)
+    expect([ready.status, await ready.json()]).toEqual([503, { status: 'not ready', reasons: ['it starts'] }])
+    const live = await fetch(`${url}/health/live`)
+    expect([live.status, await live.json()]).toEqual([200, { status: 'live' }])
+  })
+
+  it('is 200 when it is ready; metrics have their content type', async () => {
+    const url = await serve(app => addHealthRoutes(app, source({ ready: true, reasons: [], workflows: 2 })))
+    const ready = await fetch(`${url}/health/ready`)
+    expect([ready.status, await ready.json()]).toEqual([200, { status: 'ready', reasons: [], workflows: 2 }])
+    const metrics = await fetch(`${url}/metrics`)
+    expect([metrics.headers.get('content-type'), await metrics.text()]).toEqual(['text/plain; version=0.0.4', 'x 1\n'])
+  })
+})
