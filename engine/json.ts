@@ -20,12 +20,32 @@ export function jsonEqual(a: Json | undefined, b: Json | undefined): boolean {
 
 /** JSON text with sorted keys: equal values give equal text. */
 export function canonicalJson(value: Json): string {
+  if (typeof value === 'string') return quoted(value)
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
-  const fields = Object.keys(value)
-    .sort()
-    .map(key => `${JSON.stringify(key)}:${canonicalJson(value[key] as Json)}`)
-  return `{${fields.join(',')}}`
+  let text = ''
+  for (const key of sorted(Object.keys(value))) {
+    text += `${text === '' ? '' : ','}${quoted(key)}:${canonicalJson(value[key] as Json)}`
+  }
+  return `{${text}}`
+}
+
+const plainText = /^[ !#-[\]-~]*$/
+
+function quoted(text: string): string {
+  return plainText.test(text) ? `"${text}"` : JSON.stringify(text)
+}
+
+/** In place: for a handful of keys this is several times as fast as `sort`. */
+function sorted(keys: string[]): string[] {
+  if (keys.length > 24) return keys.sort()
+  for (let i = 1; i < keys.length; i++) {
+    const key = keys[i] as string
+    let at = i
+    for (; at > 0 && key < (keys[at - 1] as string); at--) keys[at] = keys[at - 1] as string
+    keys[at] = key
+  }
+  return keys
 }
 
 /** Length of a string in UTF-8 bytes, without encoding it. */

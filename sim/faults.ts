@@ -44,15 +44,17 @@ export type OperationName = { op: string; loop: string; n: number }
 
 /** Faults of a plan by what they hit; counts what was really applied. */
 export class FaultBook {
-  readonly #byTarget = new Map<string, PlanEvent[]>()
+  /** By operation and loop, then by how-manieth. */
+  readonly #byTarget = new Map<string, Map<string, Map<number, PlanEvent[]>>>()
   readonly applied = new Map<FaultKind, number>()
   #left = 0
 
   constructor(events: readonly PlanEvent[]) {
     for (const event of events) {
       const { op, loop, n } = event.args
-      const target = `${op}|${loop}|${n}`
-      this.#byTarget.set(target, [...(this.#byTarget.get(target) ?? []), event])
+      const loops = ensure(this.#byTarget, String(op), () => new Map<string, Map<number, PlanEvent[]>>())
+      const hits = ensure(loops, String(loop), () => new Map<number, PlanEvent[]>())
+      ensure(hits, Number(n), () => []).push(event)
       this.#left += 1
     }
   }
@@ -60,14 +62,10 @@ export class FaultBook {
   /** The arguments of a fault of this kind that hits this operation now, once. */
   take(kind: FaultKind, { op, loop, n }: OperationName): JsonObject | undefined {
     if (this.#left === 0) return undefined
-    const target = `${op}|${loop}|${n}`
-    const events = this.#byTarget.get(target)
-    const event = events?.find(each => each.kind === kind)
+    const events = this.#byTarget.get(op)?.get(loop)?.get(n)
+    const at = events?.findIndex(each => each.kind === kind) ?? -1
+    const [event] = at < 0 ? [] : (events as PlanEvent[]).splice(at, 1)
     if (event === undefined) return undefined
-    this.#byTarget.set(
-      target,
-      (events as PlanEvent[]).filter(each => each !== event),
-    )
     this.#left -= 1
     this.note(kind)
     return event.args
@@ -82,4 +80,10 @@ export class FaultBook {
   close(): void {
     this.#left = 0
   }
+}
+
+function ensure<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const value = map.get(key) ?? make()
+  map.set(key, value)
+  return value
 }

@@ -99,7 +99,7 @@ function beginLoop(draft: WorkflowDraft, each: LoopDraw, id: string, files: Reco
   }
   if (each.producer === 'timer') {
     const limit = Math.min(each.items, 6)
-    draft.add(id, 'timer', { interval: each.items, unit: 'seconds', limit })
+    draft.add(id, 'timer', { interval: 1 + (each.items % 4), unit: 'seconds', limit })
     return number('timer.iteration')
   }
   draft.add(id, 'counter', { min_value: 1, max_value: each.items })

@@ -19,6 +19,7 @@ export class Draws {
 
   /** A whole number from `min` to `max`, both included. */
   whole(key: string, min: number, max: number): number {
+    if (min === max) return min
     return min + Math.floor(this.unit(key) * (max - min + 1))
   }
 

@@ -4,7 +4,7 @@
  * durable. A copy of the invariants' books goes with each copy of the keys, so that a loss is accounted for exactly.
  */
 import { EngineError } from '../engine/errors.ts'
-import type { KeyDump, Keyspace } from '../engine/memory-redis/keyspace.ts'
+import type { KeySnapshot, Keyspace } from '../engine/memory-redis/keyspace.ts'
 import { MemoryServer, type Outcome } from '../engine/memory-redis/server.ts'
 import type { SimTime } from './clock.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
@@ -41,7 +41,7 @@ export type Client = { drop(): void }
 
 export type Request = OperationName & { writes: boolean; args: readonly string[]; run: (db: Keyspace) => unknown }
 
-type Copy = { dump: KeyDump[]; restore: () => void; ms: number }
+type Copy = { keys: KeySnapshot; restore: () => void; ms: number }
 const windows = ['loading', 'readonly', 'oom'] as const
 
 export class SimServer {
@@ -58,7 +58,7 @@ export class SimServer {
 
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#durable = { dump: [], restore: options.hooks.save(), ms: 0 }
+    this.#durable = { keys: new Map(), restore: options.hooks.save(), ms: 0 }
     this.#replica = this.#durable
     watchKeys(this.memory.db, move => this.#moves.push(move))
   }
@@ -109,7 +109,7 @@ export class SimServer {
 
   /** Whoever is the server now, replicas and disk follow it. */
   #goBackTo(copy: Copy): void {
-    this.memory.db.load(copy.dump)
+    this.memory.db.goBackTo(copy.keys)
     copy.restore()
     this.#durable = { ...copy, ms: this.#options.time.ms }
     this.#replica = this.#durable
@@ -135,10 +135,10 @@ export class SimServer {
   /** As with AOF everysec: at most `fsyncMs` of writes are not yet safe. Copies are made only for plans that lose some. */
   #makeDurable(): void {
     const { time, hooks, fsyncMs, lagMs, canLose } = this.#options
-    const isDue = (copy: Copy, everyMs: number): boolean => canLose && time.ms - copy.ms >= everyMs
-    const dues = [isDue(this.#durable, fsyncMs), isDue(this.#replica, lagMs)]
+    if (!canLose) return
+    const dues = [time.ms - this.#durable.ms >= fsyncMs, time.ms - this.#replica.ms >= lagMs]
     if (!dues.includes(true)) return
-    const copy = { dump: this.memory.db.dump(), restore: hooks.save(), ms: time.ms }
+    const copy = { keys: this.memory.db.snapshot(), restore: hooks.save(), ms: time.ms }
     if (dues[0] === true) this.#durable = copy
     if (dues[1] === true) this.#replica = copy
   }

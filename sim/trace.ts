@@ -6,11 +6,14 @@ import { createHash } from 'node:crypto'
 import { canonicalJson, type JsonObject } from '../engine/json.ts'
 
 const recentMax = 400
+/** Hashing a line at a time would take as long as writing it. */
+const chunkLength = 65_536
 
 export class TraceLog {
   readonly #hash = createHash('sha256')
   readonly #keep: number
   lines: string[] = []
+  #unhashed = ''
 
   constructor(keep: 'recent' | 'all') {
     this.#keep = keep === 'all' ? Number.POSITIVE_INFINITY : recentMax
@@ -18,13 +21,20 @@ export class TraceLog {
 
   add(line: JsonObject): void {
     const text = canonicalJson(line)
-    this.#hash.update(text).update('\n')
+    this.#unhashed += `${text}\n`
+    if (this.#unhashed.length > chunkLength) this.#flush()
     this.lines.push(text)
     if (this.lines.length > 2 * this.#keep) this.lines = this.lines.slice(-this.#keep)
   }
 
   /** Ends the trace. */
   digest(): string {
+    this.#flush()
     return this.#hash.digest('hex')
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#unhashed)
+    this.#unhashed = ''
   }
 }

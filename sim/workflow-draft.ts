@@ -4,6 +4,10 @@ import type { JsonObject } from '../engine/json.ts'
 export type End = { node: string; handle?: string }
 
 const stateful = new Set(['dynamic-delay-node'])
+/** Those that have no time limit of their own, and must not get one. */
+const untimed = /delay|producer|counter|reader|timer|background/
+/** Longer than any node here takes, and short enough that a hanging one does not make an hour of idle steps. */
+const timeoutSeconds = 20
 
 export class WorkflowDraft {
   readonly #nodes: { id: string; type: string; form: JsonObject }[] = []
@@ -70,8 +74,12 @@ export class WorkflowDraft {
     return {
       id: 'generated',
       settings: { queues: { max_length: queueLength }, loops: this.#replicas },
-      nodes: this.#nodes.map(({ id, type, form }) => ({ id, type, data: { form } })),
+      nodes: this.#nodes.map(({ id, type, form }) => ({ id, type, data: { form, config: configOf(type) } })),
       edges: this.#edges.map((edge, i) => ({ id: `e${i}`, ...edge })),
     }
   }
+}
+
+function configOf(type: string): JsonObject {
+  return untimed.test(type) ? {} : { timeout_seconds: timeoutSeconds }
 }

@@ -9,7 +9,7 @@ import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { Json, JsonObject } from '../engine/json.ts'
 import { keysOf } from '../engine/store/keys.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
-import { SimTime, settled } from './clock.ts'
+import { SimTime, settled, turned } from './clock.ts'
 import { Daemons } from './daemons.ts'
 import type { Expected } from './expected.ts'
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
@@ -73,6 +73,8 @@ const defaultStepsMax = 400_000
 /** How long the world goes on after the end, to see that nothing more happens. */
 const afterEndMs = 15_000
 const escapeCheckEvery = 256
+/** How often the host has its turn: rejections that nobody handles are told then. */
+const turnEvery = 16
 
 /** Simulates one plan. Only one simulation at a time may run in a process: it replaces globals while it does. */
 export async function simulate(options: WorldOptions): Promise<RunResult> {
@@ -157,6 +159,7 @@ class World {
     try {
       this.#daemons.start()
       await this.#steps(tripwires)
+      await turned()
     } finally {
       this.#daemons.end()
       process.off('unhandledRejection', rejected)
@@ -173,7 +176,7 @@ class World {
 
   async #steps(tripwires: Tripwires): Promise<void> {
     for (let step = 0; ; step++) {
-      await settled()
+      await (step % turnEvery === 0 ? turned() : settled())
       this.#stats.steps = step
       if (step % escapeCheckEvery === 0) this.#checkEscapes(tripwires)
       if (this.#daemons.areAllDead) tripwires.dropTimers()
@@ -199,8 +202,7 @@ class World {
     }
     // after the healing: it may leave nobody who still has something to do, and no timer that would lead here again
     if (this.#daemons.atRest) this.#rest()
-    const since = Math.max(this.#progressMs, this.#daemons.sleepsUntil())
-    if (ms - since > standstillMs) this.#stuck()
+    if (ms - this.#progressMs > standstillMs && ms - this.#daemons.sleepsUntil() > standstillMs) this.#stuck()
     return this.#failure !== undefined
   }
 

@@ -47,6 +47,11 @@ class ListValue {
     this.head = 0
     return before - this.length
   }
+  copy(): ListValue {
+    const list = new ListValue()
+    list.items = this.range(0, -1)
+    return list
+  }
   /** Room in front grows with the list, so that a thousand returned claims do not move it a thousand times. */
   #makeRoom(): void {
     const room = Math.max(16, this.length)
@@ -69,6 +74,9 @@ export class Keyspace {
   /** Told of every key that a list push went to: for those who wait on it. */
   onPush: ((key: string) => void) | undefined
   readonly #values = new Map<string, Value>()
+  /** The last snapshot, and what was written since. */
+  #snapshot: KeySnapshot = new Map()
+  #written: Set<string> | undefined
   #wroteInScript = false
   #changed = false
 
@@ -104,7 +112,7 @@ export class Keyspace {
   }
   del(...keys: string[]): number {
     this.#wroteInScript = true
-    const removed = keys.filter(key => this.#values.delete(key)).length
+    const removed = keys.filter(key => this.#remove(key)).length
     if (removed > 0) this.#changed = true
     return removed
   }
@@ -113,6 +121,7 @@ export class Keyspace {
   }
   clear(): void {
     this.#values.clear()
+    this.#written = undefined
   }
 
   // --- strings
@@ -177,8 +186,8 @@ export class Keyspace {
     const hash = this.#hash(key)
     if (hash === undefined) return 0
     const removed = fields.filter(field => hash.delete(field)).length
-    if (removed > 0) this.#changed = true
-    if (hash.size === 0) this.#values.delete(key)
+    if (removed > 0) this.#writes(key)
+    if (hash.size === 0) this.#remove(key)
     return removed
   }
 
@@ -218,8 +227,8 @@ export class Keyspace {
     const list = this.#list(key)
     if (list === undefined) return 0
     const removed = list.remove(value)
-    if (removed > 0) this.#changed = true
-    if (list.length === 0) this.#values.delete(key)
+    if (removed > 0) this.#writes(key)
+    if (list.length === 0) this.#remove(key)
     return removed
   }
 
@@ -238,8 +247,8 @@ export class Keyspace {
     const set = this.#set(key)
     if (set === undefined) return 0
     const removed = members.filter(member => set.delete(member)).length
-    if (removed > 0) this.#changed = true
-    if (set.size === 0) this.#values.delete(key)
+    if (removed > 0) this.#writes(key)
+    if (set.size === 0) this.#remove(key)
     return removed
   }
   smembers(key: string): string[] {
@@ -269,6 +278,7 @@ export class Keyspace {
   }
   /** Adds a key, or a further part of a list, set or hash: snapshots come in parts. */
   append(part: KeyDump): void {
+    this.#written?.add(part.key)
     if (part.type === 'string') this.#values.set(part.key, part.value)
     else if (part.type === 'hash') {
       const hash = this.#hash(part.key) ?? new Map<string, string>()
@@ -285,11 +295,36 @@ export class Keyspace {
     }
   }
 
+  /** All keys as they are now, for `goBackTo`; snapshots share what did not change between them. */
+  snapshot(): KeySnapshot {
+    const next = new Map(this.#written === undefined ? [] : this.#snapshot)
+    for (const key of this.#written ?? this.#values.keys()) {
+      const value = this.#values.get(key)
+      if (value === undefined) next.delete(key)
+      else next.set(key, copyOf(value))
+    }
+    this.#snapshot = next
+    this.#written = new Set()
+    return next
+  }
+  goBackTo(snapshot: KeySnapshot): void {
+    this.clear()
+    for (const [key, value] of snapshot) this.#values.set(key, copyOf(value))
+  }
+
   // --- inside
 
   #store(key: string, value: Value): void {
-    this.#changed = true
+    this.#writes(key)
     this.#values.set(key, value)
+  }
+  #remove(key: string): boolean {
+    this.#written?.add(key)
+    return this.#values.delete(key)
+  }
+  #writes(key: string): void {
+    this.#changed = true
+    this.#written?.add(key)
   }
   /** The list of a push: refused or of a wrong type before anything is made. */
   #growList(key: string): ListValue {
@@ -310,8 +345,8 @@ export class Keyspace {
     const list = this.#list(key)
     if (list === undefined) return null
     const value = take(list)
-    this.#changed = true
-    if (list.length === 0) this.#values.delete(key)
+    this.#writes(key)
+    if (list.length === 0) this.#remove(key)
     return value ?? null
   }
   #hash(key: string): Map<string, string> | undefined {
@@ -329,6 +364,15 @@ export class Keyspace {
     if (value === undefined || value instanceof Set) return value
     throw wrongType()
   }
+}
+
+/** Opaque: only the keyspace that it is of looks into it. */
+export type KeySnapshot = ReadonlyMap<string, Value>
+
+function copyOf(value: Value): Value {
+  if (typeof value === 'string') return value
+  if (value instanceof ListValue) return value.copy()
+  return value instanceof Map ? new Map(value) : new Set(value)
 }
 
 export type KeyDump =

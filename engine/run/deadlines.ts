@@ -5,6 +5,7 @@
 
 import { limits } from '../limits.ts'
 import type { Clock } from '../ports.ts'
+import { noReason } from './within.ts'
 
 export type Deadline = { readonly atMs: number; readonly expire: () => void }
 
@@ -37,7 +38,7 @@ export class Deadlines {
   }
 
   #stopSleeping(): void {
-    this.#sleeper?.abort()
+    this.#sleeper?.abort(noReason)
     this.#sleeper = undefined
     this.#wakesAtMs = Number.POSITIVE_INFINITY
   }

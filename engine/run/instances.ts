@@ -5,7 +5,7 @@
 import { assert, EngineError, messageOf } from '../errors.ts'
 import type { FlowNode } from '../graph/flow-graph.ts'
 import { limits } from '../limits.ts'
-import type { Node } from '../node/node.ts'
+import { Node } from '../node/node.ts'
 import type { Clock } from '../ports.ts'
 import { within } from './within.ts'
 
@@ -50,6 +50,7 @@ export class Instances {
   async #openOne(node: FlowNode): Promise<void> {
     const instance = new node.class({ id: node.id, type: node.class.identifier, config: node.config })
     this.#open.set(node.id, instance)
+    if (instance.setup === Node.prototype.setup) return
     try {
       const { clock, aborted } = this.#host
       const bound = { clock, ms: limits.nodeTimeoutMs, signal: aborted, what: 'its setup' }
@@ -62,6 +63,7 @@ export class Instances {
   async #closeOne(id: string): Promise<void> {
     const instance = this.get(id)
     this.#open.delete(id)
+    if (instance.cleanup === Node.prototype.cleanup) return
     try {
       const bound = { clock: this.#host.clock, ms: limits.cleanupMs, what: 'its cleanup' }
       await within(Promise.resolve(instance.cleanup()), bound)

@@ -27,6 +27,7 @@ import type { LoopScope } from './loop-scope.ts'
 import { mergeOutputs } from './merge.ts'
 import { RunningContext } from './node-context.ts'
 import { type Decided, Walk } from './walk.ts'
+import { noReason } from './within.ts'
 
 /** A node failed; the iteration ends with this. */
 export class NodeFailure extends Error {
@@ -128,7 +129,7 @@ export class Iteration {
       const timer = new AbortController()
       const grace = this.scope.ports.clock.sleep(limits.abortGraceMs, timer.signal).catch(() => undefined)
       await Promise.race([Promise.allSettled([...this.#running].map(each => each.work)), grace])
-      timer.abort()
+      timer.abort(noReason)
     }
     this.ended = true
     return [...this.#running].map(each => each.node)

@@ -18,6 +18,7 @@ import type { EngineEvent } from '../trace/events.ts'
 import type { TraceSink } from '../trace/trace.ts'
 import { FlowRunner, type ServeResult } from './flow-runner.ts'
 import { LoopControl } from './loop-control.ts'
+import { noReason } from './within.ts'
 
 export type SupervisorOptions = {
   graph: FlowGraph
@@ -131,20 +132,22 @@ export class Supervisor {
   async #keep(replica: Replica): Promise<SuperviseResult> {
     const control = this.#controls.get(replica.loop.id) as LoopControl
     let own = { holder: '', blame: 'spare' as 'blame' | 'spare' }
+    let looks = 0
     for (let crashes = 0; !control.draining.aborted; ) {
       const answer = await this.#acquire(replica, own).catch(error => this.#unlessDraining(control, error))
       if (answer === undefined) break
       replica.ended = answer.kind === 'ended'
       if (answer.kind === 'ended') {
         if (this.#allEnded(answer.run)) return 'completed'
-        await this.#sleep(this.#leaseMs / 10, [control.draining, this.#completed.signal])
+        await this.#sleep(this.#lookAgainMs(looks++), [control.draining, this.#completed.signal])
         continue
       }
       if (answer.kind === 'changed') return this.#superseded()
       if (answer.kind === 'held') {
-        await this.#sleep(Math.min(answer.leftMs + 1, this.#leaseMs / 10), [control.draining])
+        await this.#sleep(Math.min(answer.leftMs + 1, this.#lookAgainMs(looks++)), [control.draining])
         continue
       }
+      looks = 0
       const end = await this.#serve(replica, answer)
       if (end.result === 'drained') return 'stopped'
       if (end.result !== 'lost') continue
@@ -154,6 +157,11 @@ export class Supervisor {
         await this.#sleep(Math.min(1000 * 2 ** (crashes - 1), limits.producerPauseMsMax), [control.draining])
     }
     return 'stopped'
+  }
+
+  /** Whoever cannot serve a replica looks again, soon at first: others hold on to it for long, or for ever. */
+  #lookAgainMs(looks: number): number {
+    return Math.min((this.#leaseMs / 10) * 2 ** looks, this.#leaseMs / 2)
   }
 
   /** Then nothing of the other replicas counts either: they must not wait for one that is no longer served. */
@@ -304,7 +312,7 @@ export class Supervisor {
   /** Sleeps until the time is over or one of the signals aborts. */
   async #sleep(ms: number, signals: readonly AbortSignal[]): Promise<void> {
     const waking = new AbortController()
-    const wake = () => waking.abort()
+    const wake = () => waking.abort(noReason)
     for (const signal of signals) signal.addEventListener('abort', wake)
     if (signals.some(signal => signal.aborted)) wake()
     await this.#options.ports.clock.sleep(ms, waking.signal).catch(() => undefined)

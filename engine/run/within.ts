@@ -2,6 +2,9 @@
 import { EngineError } from '../errors.ts'
 import type { Clock } from '../ports.ts'
 
+/** For sleeps that are ended and caught at once: without a reason each would make an error, with its stack. */
+export const noReason = 'no longer needed'
+
 /**
  * Settles as `work` does; rejects with NODE_TIMEOUT after `ms` milliseconds, or with the signal's reason when it aborts.
  * `what` names the work in the error.
@@ -25,6 +28,6 @@ export async function within<T>(
     return await Promise.race([work, late])
   } finally {
     bound.signal?.removeEventListener('abort', stop)
-    timer.abort()
+    timer.abort(noReason)
   }
 }

@@ -5,6 +5,7 @@
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import { itemKeyOf, placeOf } from '../places.ts'
 import type { Applied } from '../server.ts'
+import { Book } from './book.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
 
 /** Operations that may make items vanish: they were asked to. */
@@ -15,8 +16,9 @@ const recountEvery = 64
 class Conservation implements Invariant {
   readonly name = 'conservation'
   readonly #report: Report
-  #present = new Map<string, string>()
-  #released = new Set<string>()
+  /** Where each item is, and those that were committed. */
+  readonly #present = new Book<string, string>()
+  readonly #released = new Book<string, true>()
   #operations = 0
 
   constructor({ report }: InvariantContext) {
@@ -34,10 +36,9 @@ class Conservation implements Invariant {
   }
 
   save(): () => void {
-    const [present, released] = [new Map(this.#present), new Set(this.#released)]
+    const restores = [this.#present.save(), this.#released.save()]
     return () => {
-      this.#present = new Map(present)
-      this.#released = new Set(released)
+      for (const restore of restores) restore()
     }
   }
 
@@ -73,7 +74,7 @@ class Conservation implements Invariant {
       if (!how.released)
         this.#report(`item ${key} stays in ${before}`, `it vanished with ${how.by}, which did not commit it`)
       this.#present.delete(key)
-      this.#released.add(key)
+      this.#released.set(key, true)
     }
   }
 

@@ -8,6 +8,7 @@ import { keysOf } from '../../engine/store/keys.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
 import { itemKeyOf, placeOf } from '../places.ts'
 import type { Applied } from '../server.ts'
+import { Book } from './book.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
 
 /** What a dead letter must say, and what kind of value it says it with. */
@@ -31,7 +32,7 @@ class FailFast implements Invariant {
   readonly #letters: string
   readonly #deliveriesMax: number
   /** Keys of items given up. */
-  #dead = new Set<string>()
+  readonly #dead = new Book<string, true>()
   /** Loop and iteration → the node that failed, of iterations that are not told as ended. */
   readonly #failed = new Map<string, string>()
   /** Told as failed, without their letter yet. */
@@ -82,10 +83,7 @@ class FailFast implements Invariant {
   }
 
   save(): () => void {
-    const dead = new Set(this.#dead)
-    return () => {
-      this.#dead = new Set(dead)
-    }
+    return this.#dead.save()
   }
 
   #completes(event: { loop: string; iteration: number }, at: string): void {
@@ -108,7 +106,7 @@ class FailFast implements Invariant {
 
   #dies(key: string, id: string, { op, loop, db }: Applied): void {
     if (op !== 'commit') this.#report('dead letters come from commits', `${op} brought ${id}`)
-    this.#dead.add(key)
+    this.#dead.set(key, true)
     const record = JSON.parse(db.hget(this.#letters, id) ?? 'null') as Json
     const said = isJsonObject(record) ? record : {}
     const missing = Object.entries(fields).filter(([name, type]) => typeof said[name] !== type || said[name] === null)

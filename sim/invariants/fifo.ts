@@ -5,6 +5,7 @@
 import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
 import { itemKeyOf, placeOf, sourceOf } from '../places.ts'
 import type { Applied } from '../server.ts'
+import { Book } from './book.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
 
 /** Operations that push; all others that put something into a queue put it back. */
@@ -15,8 +16,8 @@ class Fifo implements Invariant {
   readonly #report: Report
   readonly #ordered: ReadonlySet<string>
   /** Per item and queue, the how-manieth push into anything it was. */
-  #order = new Map<string, number>()
-  #last = new Map<string, { key: string; order: number }>()
+  readonly #order = new Book<string, number>()
+  readonly #last = new Book<string, { key: string; order: number }>()
   #pushed = 0
 
   constructor({ graph, report }: InvariantContext) {
@@ -36,10 +37,10 @@ class Fifo implements Invariant {
   }
 
   save(): () => void {
-    const [order, last, pushed] = [new Map(this.#order), new Map(this.#last), this.#pushed]
+    const [order, last, pushed] = [this.#order.save(), this.#last.save(), this.#pushed]
     return () => {
-      this.#order = new Map(order)
-      this.#last = new Map(last)
+      order()
+      last()
       this.#pushed = pushed
     }
   }

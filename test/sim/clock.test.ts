@@ -1,5 +1,27 @@
+import { createClock } from '@sinonjs/fake-timers'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { epochMs, SimTime, settled } from '../../sim/clock.ts'
+import { epochMs, SimTime, settled, turned } from '../../sim/clock.ts'
+
+/** Sets timers, some of which set or cancel others as they fire; what fired, and when. */
+function lived(
+  plan: readonly { ms: number; again: number; cancels: number }[],
+  clock: { now: () => number; after: (ms: number, run: () => void) => () => void; next: () => boolean },
+): [number, number][] {
+  const fired: [number, number][] = []
+  const cancels: (() => void)[] = []
+  const set = (i: number, ms: number, isLast: boolean): void => {
+    cancels[i] = clock.after(ms, () => {
+      fired.push([i, clock.now()])
+      const { again, cancels: other } = plan[i] as (typeof plan)[number]
+      cancels[other % plan.length]?.()
+      if (!isLast) set(i, again, true)
+    })
+  }
+  for (const [i, { ms }] of plan.entries()) set(i, ms, false)
+  while (clock.next());
+  return fired
+}
 
 describe('SimTime', () => {
   it('moves only from timer to timer, in order of time and then of setting', () => {
@@ -51,6 +73,28 @@ describe('SimTime', () => {
     expect([fired, time.pending, time.next()]).toEqual([10, 0, false])
   })
 
+  it('fires as fake-timers do', () => {
+    const ms = fc.integer({ min: 1, max: 20 })
+    const timers = fc.array(fc.record({ ms, again: ms, cancels: fc.nat({ max: 200 }) }), {
+      minLength: 1,
+      maxLength: 80,
+    })
+    fc.assert(
+      fc.property(timers, plan => {
+        const time = new SimTime()
+        const own = { now: () => time.ms, after: time.after.bind(time), next: () => time.next() }
+        const clock = createClock(0)
+        const after = (wait: number, run: () => void) => {
+          const timer = clock.setTimeout(run, wait)
+          return () => clock.clearTimeout(timer)
+        }
+        const next = (): boolean => clock.countTimers() > 0 && clock.next() !== undefined
+        expect(lived(plan, own)).toEqual(lived(plan, { now: () => clock.now, after, next }))
+        expect(time.pending).toBe(0)
+      }),
+    )
+  })
+
   it('passes a year in a moment', () => {
     const time = new SimTime()
     const year = 365 * 24 * 3_600_000
@@ -69,5 +113,16 @@ describe('settled', () => {
     void chain()
     await settled()
     expect(steps).toBe(5_000)
+  })
+
+  it('gives the host its turn when asked to', async () => {
+    let turns = 0
+    setImmediate(() => {
+      turns += 1
+    })
+    await settled()
+    expect(turns).toBe(0)
+    await turned()
+    expect(turns).toBe(1)
   })
 })

@@ -88,6 +88,39 @@ describe('Keyspace', () => {
     expect(Object.keys(other.hgetall('h'))).toContain('__proto__')
   })
 
+  test('goes back to any snapshot, whatever was written before, between and after', () => {
+    const key = fc.constantFrom('a', 'b')
+    const value = fc.constantFrom('x', 'y', 'z')
+    const write = fc.oneof(
+      fc.record({ op: fc.constantFrom('rpush', 'lpush', 'lrem'), key: key.map(k => `l${k}`), value }),
+      fc.record({ op: fc.constantFrom('lpop', 'rpop'), key: key.map(k => `l${k}`), value }),
+      fc.record({ op: fc.constantFrom('hset', 'hdel', 'hincrby'), key: key.map(k => `h${k}`), value }),
+      fc.record({ op: fc.constantFrom('sadd', 'srem'), key: key.map(k => `s${k}`), value }),
+      fc.record({ op: fc.constantFrom('set', 'del', 'clear', 'snapshot'), key, value }),
+    )
+    const writes = fc.array(write, { maxLength: 60 })
+    fc.assert(
+      fc.property(writes, fc.nat(), (steps, pick) => {
+        const db = newKeyspace()
+        const kept: { snapshot: ReturnType<typeof db.snapshot>; dump: unknown }[] = []
+        const keep = () => kept.push({ snapshot: db.snapshot(), dump: db.dump() })
+        keep()
+        for (const { op, key: k, value: v } of steps) {
+          if (op === 'snapshot') keep()
+          else if (op === 'clear') db.clear()
+          else if (op === 'del') db.del(k, `l${k}`, `h${k}`)
+          else if (op === 'hset') db.hset(k, v, '1')
+          else if (op === 'hincrby') db.hincrby(k, v, 1)
+          else (db as unknown as Record<string, (key: string, value: string) => void>)[op]?.(k, v)
+        }
+        for (const { snapshot, dump } of [kept[pick % kept.length], ...kept] as typeof kept) {
+          db.goBackTo(snapshot)
+          expect(db.dump()).toEqual(dump)
+        }
+      }),
+    )
+  })
+
   test('INCRBY wants an integer', () => {
     const db = newKeyspace()
     db.set('k', 'x')
