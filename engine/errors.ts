@@ -27,6 +27,9 @@ const codes = {
   RESPONDED: 'two nodes answered the same request',
   API_TIMEOUT: 'a request took longer than its time-out',
   NOT_SUPPORTED: 'something this version or this mode does not do',
+  // development mode (1.9)
+  NODE_UNKNOWN: 'a workflow has no node of this id',
+  NO_INPUT: 'a node was run alone, and there is nothing to run it on',
   // templates (1.11)
   TEMPLATE_SYNTAX: 'a template or condition does not parse',
   TEMPLATE_FAILED: 'a template failed while it was rendered',

@@ -13,11 +13,13 @@ export type { HttpCall, NodeContext, Response, RuntimeVariables } from './node/c
 export * from './node/form.ts'
 /** Makers of form fields: `defineForm({ url: fields.text({ label: 'URL' }) })`. */
 export * as fields from './node/form-fields.ts'
+export { FormState } from './node/form-state.ts'
 export * from './node/node.ts'
 export * from './node/node-registry.ts'
 export { builtinNodes } from './nodes/index.ts'
 export type * from './ports.ts'
 export { type ApiAnswer, type ApiRequest, ApiRunner, type ApiRunnerOptions, unwrapInput } from './run/api-runner.ts'
+export { type DevAnswer, type DevPush, type DevRequest, DevRunner, type DevRunnerOptions } from './run/dev-runner.ts'
 export * from './store/inspect.ts'
 export type { LoopSummary, RunSummary, StartMode } from './store/run-store.ts'
 export { allScripts } from './store/scripts/index.ts'

@@ -41,6 +41,11 @@ export const limits = {
   backlogMax: 128,
   /** A request of an api workflow that brings no time-out of its own. */
   requestMs: 300_000,
+  /** How long development mode remembers what a node put out. */
+  devCacheMs: 24 * 3_600_000,
+  /** Sessions of development mode; the one that was idle longest gives way. */
+  devSessionsMax: 100,
+  devSessionIdleMs: 30 * 60_000,
   producerPauseMs: 1_000,
   producerPauseMsMax: 30_000,
   /** The longest sleep a host timer holds (2^31-1 ms); longer ones are split. */

@@ -13,7 +13,7 @@ import { allFaultKinds, type FaultKind, faultKinds, isFaultKind } from './faults
 import { generatePlan } from './generate.ts'
 import { plannedFor } from './generate-workflow.ts'
 import { simSuite, writeJunit } from './junit.ts'
-import { runMutants } from './mutants.ts'
+import { runMutants } from './mutants-cli.ts'
 import { describeFailure, describePlan, exitCodes } from './report.ts'
 import { loadSubject, type Subject } from './subject.ts'
 import { progressInWords, summarise, summaryInWords } from './summary.ts'
@@ -24,7 +24,7 @@ import { type RegistryModule, Workers } from './workers.ts'
 export { replayCommand } from './replay-cli.ts'
 
 export type SimOptions = {
-  seeds: string
+  seeds?: string
   seed: string
   faults: string
   out: string
@@ -78,7 +78,7 @@ function declare(): Command {
       '[paths...]',
       'workflow files, stored plans, or folders of them (default: generated workflows, and scenarios)',
     )
-    .option('--seeds <n>', 'how many lives of each workflow', '200')
+    .option('--seeds <n>', 'how many lives of each workflow, or mutant (default: 200, with --mutants 500)')
     .option('--seed <n>', 'the first seed, e.g. 0x5eed; the others follow', '0x1')
     .option('--faults <list>', 'none, all, or kinds separated by commas', 'all')
     .option('--plan <file>', 'repeat a stored plan')
@@ -105,7 +105,7 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
     out: line => (host.out.format === 'json' ? host.out.json(JSON.parse(line)) : host.out.text(line)),
     progress: line => host.out.progress(line),
   }
-  if (options.mutants === true) return await runMutants(settings.seeds, io)
+  if (options.mutants === true) return await runMutants({ ...settings, seedsMax: settings.seeds }, io)
   const registry = await host.openRegistry(options)
   const read =
     paths.length > 0 || options.plan !== undefined || options.crashSweep === true ? readTargets : readDefaults
@@ -152,7 +152,7 @@ function readOptions(options: SimOptions): Settings {
   if (budget !== undefined && seconds === null) throw usage(`--time-budget is "${budget}"; give one such as 60s`)
   const unit = { ms: 1, s: 1_000, m: 60_000 }[seconds?.[2] ?? 's'] as number
   return {
-    seeds: whole('seeds', options.seeds),
+    seeds: whole('seeds', options.seeds ?? (options.mutants === true ? '500' : '200')),
     firstSeed: whole('seed', options.seed),
     faults: readFaults(options.faults),
     workers: whole('workers', options.workers),

@@ -13,6 +13,7 @@ import type { SimTime } from './clock.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
 import { spoil } from './garbage.ts'
 import { Instance, type StartEngine } from './instance.ts'
+import type { LifeNews } from './life.ts'
 import { LocalTime } from './local-time.ts'
 import type { Victim } from './misbehave.ts'
 import type { MemoryFiles } from './outside.ts'
@@ -36,8 +37,7 @@ export type DaemonsHost = {
   fault(kind: FaultKind, at: OperationName): void
   /** For the trace. */
   tell(line: JsonObject): void
-  /** A daemon begins a life. */
-  begins(daemon: number): void
+  life(news: LifeNews): void
   event(event: EngineEvent, daemon: number): void
   /** An engine ended with an error that is nobody's but its own. */
   failed(error: unknown): void
@@ -105,7 +105,7 @@ export class Daemons {
     const [first, ...others] = draws.shuffled('core', this.#all) as [Daemon, ...Daemon[]]
     const lost = others.filter(({ number, state }) => draws.chance(`daemon ${number} lost`, 0.5) && state !== 'done')
     for (const daemon of lost) {
-      daemon.instance?.die()
+      this.#dies(daemon)
       daemon.state = 'dead for ever'
       daemon.wakesMs = 0
     }
@@ -140,7 +140,7 @@ export class Daemons {
       daemon.boot = `machine-${number}.${daemon.lives}`
     }
     const { boot, lives } = daemon
-    this.#host.begins(number)
+    this.#news(daemon, 'begins')
     tell({ ms: time.ms, daemon: 'starts', number, life: lives, boot })
     const local = new LocalTime(time)
     daemon.local = local
@@ -148,7 +148,7 @@ export class Daemons {
     const graph = graphFor({ noted: mood => this.#host.book.note(mood), kill: wire.crash, spoil })
     const instance = new Instance({
       name: `${number}.${lives}`,
-      pid: 1000 * number + lives,
+      pid: pidOf(daemon),
       boot,
       graph,
       wire,
@@ -178,7 +178,7 @@ export class Daemons {
       crash: () => {
         this.crashes += 1
         if (!instance().isAlive) return
-        instance().die()
+        this.#dies(daemon)
         this.#comeback(daemon)
       },
       strike: request => this.#strike(daemon, local, request),
@@ -195,7 +195,7 @@ export class Daemons {
       return args
     }
     const { instance } = daemon
-    if (hits('stop') !== undefined) time.after(1, () => instance?.isAlive && instance.stop())
+    if (hits('stop') !== undefined) time.after(1, () => instance?.isAlive && this.#stop(daemon))
     const jump = hits('clock-jump')
     if (jump !== undefined) local.jump(Number(jump.ms))
     const drift = hits('clock-drift')
@@ -203,6 +203,7 @@ export class Daemons {
     const pause = hits('pause')
     if (pause === undefined || this.#healed) return
     local.pause()
+    this.#news(daemon, 'pauses')
     daemon.wakesMs = time.ms + Number(pause.ms)
     time.after(Number(pause.ms), () => daemon.local === local && this.#wake(daemon))
   }
@@ -211,15 +212,31 @@ export class Daemons {
     const { local, number } = daemon
     if (local?.isPaused !== true) return
     local.wake()
+    this.#news(daemon, 'wakes')
     daemon.wakesMs = 0
     this.#host.tell({ ms: this.#host.time.ms, daemon: 'wakes up', number })
+  }
+
+  #stop(daemon: Daemon): void {
+    this.#news(daemon, 'is told to stop')
+    daemon.instance?.stop()
+  }
+
+  #dies(daemon: Daemon): void {
+    if (daemon.instance?.isAlive !== true) return
+    daemon.instance.die()
+    this.#news(daemon, 'dies')
+  }
+
+  #news(daemon: Daemon, what: 'begins' | 'pauses' | 'wakes' | 'is told to stop' | 'dies'): void {
+    this.#host.life({ daemon: daemon.number, pid: pidOf(daemon), what })
   }
 
   /** The run may have been completed by another while this one was on its way to resume it. */
   #mayStart(daemon: Daemon, instance: Instance): boolean {
     if (!this.#host.isCompleted()) return true
     if (instance.isAlive) {
-      instance.die()
+      this.#dies(daemon)
       daemon.state = 'done'
     }
     return false
@@ -235,10 +252,16 @@ export class Daemons {
   #ended(daemon: Daemon, { status, error }: RunEnd): void {
     const { tell, time, failed } = this.#host
     tell({ ms: time.ms, daemon: status, number: daemon.number, code: error?.code ?? null })
+    this.#host.life({ daemon: daemon.number, pid: pidOf(daemon), what: 'ends', status, open: [] })
     if (status === 'completed') daemon.state = 'done'
     else if (status === 'failed' && !error?.code.startsWith('REDIS_')) failed(error)
     else this.#comeback(daemon)
   }
+}
+
+/** No two lives have the same. */
+function pidOf({ number, lives }: Daemon): number {
+  return 1000 * number + lives
 }
 
 function lifeOf({ boot, pid, start }: HolderIdentity): string {

@@ -5,12 +5,13 @@
 import { createHash } from 'node:crypto'
 import { canonicalJson, type JsonObject } from '../engine/json.ts'
 import { type Crew, crewHere } from './crew.ts'
-import type { FaultKind } from './faults.ts'
+import { allFaultKinds, type FaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { plannedFor } from './generate-workflow.ts'
 import { type StartEngine, startFlowEngine } from './instance.ts'
 import type { Plan } from './plan.ts'
 import { type Found, type Outcome, runPlan } from './seed-run.ts'
+import { situations } from './situations.ts'
 import type { Source, Subject } from './subject.ts'
 import type { Failure, Stats } from './world.ts'
 
@@ -22,6 +23,7 @@ export type Exploration = {
   inconclusive: number
   totals: Omit<Stats, 'reached' | 'faults' | 'steps'>
   faults: Partial<Record<FaultKind, number>>
+  /** Rare situations that so many seeds must have come upon, and did not. */
   neverReached: string[]
   /** SHA-256 of the hashes of all runs, in the order of seeds; null when it was cut short. */
   traceHash: string | null
@@ -57,18 +59,10 @@ export type ExploreOptions = {
 
 /** Every so many seeds a plan runs twice. */
 const twiceEvery = 50
+/** The rarest situation comes up once in about 150 seeds. */
+export const situationSeedsMin = 1_000
 /** So many failures are shrunk; after that their plans stay as they are. */
 const shrunkMax = 5
-
-/** Situations that a long enough exploration must have come upon. */
-export const situations = [
-  'a commit was sent again after it was applied',
-  'a replica was told that Redis went back in time',
-  'a replica was told that another holder took over',
-  'claims of a dead holder were recovered',
-  'a replica waited for the lease of another holder',
-  'Redis lost the whole run',
-] as const
 
 export function seedName(seed: number): string {
   return `0x${seed.toString(16)}`
@@ -78,6 +72,7 @@ export function seedName(seed: number): string {
 export async function explore(subjects: readonly Subject[], options: ExploreOptions): Promise<Exploration> {
   const tally = new Tally()
   const { seeds, firstSeed, faults, crew = crewHere(subjects, options) } = options
+  const wanted = owesSituations(subjects, options) ? situations : []
   const of = subjects.length * seeds
   const isCut = (): boolean =>
     options.goesOn?.() === false || (options.stopAtFailure === true && tally.failed.length > 0)
@@ -95,7 +90,14 @@ export async function explore(subjects: readonly Subject[], options: ExploreOpti
   await Promise.all(Array.from({ length: crew.size }, lane))
   const planOf = ({ subject, seed }: Done) => generatePlan(plannedFor(subjects[subject] as Subject, seed), seed, faults)
   const found = await explainAll(tally, { crew, planOf, ...(options.shrinks && { shrinks: options.shrinks }) })
-  return { ...tally.result(found), traceHash: tally.runs === of ? tally.hash() : null }
+  const neverReached = wanted.filter(situation => !tally.reached.has(situation))
+  return { ...tally.result(found), neverReached, traceHash: tally.runs === of ? tally.hash() : null }
+}
+
+/** One workflow, a few lives or a few kinds of faults can't come upon everything: only what draws all of it is asked. */
+function owesSituations(subjects: readonly Subject[], { seeds, faults }: ExploreOptions): boolean {
+  const isDrawn = subjects.some(({ perSeed }) => perSeed === true)
+  return isDrawn && seeds >= situationSeedsMin && allFaultKinds.every(kind => faults.includes(kind))
 }
 
 /** Simulates stored plans. */
@@ -148,7 +150,7 @@ class Tally {
   readonly failed: Failing[] = []
   readonly #totals = { simulatedMs: 0, iterations: 0, commits: 0, crashes: 0 }
   readonly #faults: Partial<Record<FaultKind, number>> = {}
-  readonly #reached = new Set<string>()
+  readonly reached = new Set<string>()
   readonly #hashes: string[] = []
 
   add(done: Done, { failure, stats, hash }: Outcome): void {
@@ -158,13 +160,13 @@ class Tally {
     for (const [kind, n] of Object.entries(stats.faults)) {
       this.#faults[kind as FaultKind] = (this.#faults[kind as FaultKind] ?? 0) + n
     }
-    for (const situation of stats.reached) this.#reached.add(situation)
+    for (const situation of stats.reached) this.reached.add(situation)
     if (failure !== undefined) this.failed.push({ ...done, failure })
   }
 
   progress(of: number): Progress {
     const { simulatedMs } = this.#totals
-    return { run: this.runs, of, failures: this.failed.length, simulatedMs, situations: this.#reached.size }
+    return { run: this.runs, of, failures: this.failed.length, simulatedMs, situations: this.reached.size }
   }
 
   /** SHA-256 of the hashes in the order of seeds, not in the order in which runs ended. */
@@ -174,7 +176,7 @@ class Tally {
     return hash.digest('hex')
   }
 
-  result(found: Found[]): Omit<Exploration, 'traceHash'> {
+  result(found: Found[]): Omit<Exploration, 'traceHash' | 'neverReached'> {
     const kinds = Object.entries(this.#faults).sort(([a], [b]) => (a < b ? -1 : 1))
     return {
       runs: this.runs,
@@ -182,7 +184,6 @@ class Tally {
       inconclusive: this.failed.filter(({ failure }) => failure.kind === 'inconclusive').length,
       totals: this.#totals,
       faults: Object.fromEntries(kinds),
-      neverReached: situations.filter(situation => !this.#reached.has(situation)),
     }
   }
 }

@@ -95,7 +95,8 @@ export const runMutants: readonly Mutant[] = [
     file: 'run/committer',
     find: 'this.#waiting.map(',
     replace: 'this.#waiting.toReversed().map(',
-    caughtBy: ['exactly-once', 'fifo', 'stuck'],
+    caughtBy: ['fifo', 'conservation'],
+    also: 'a commit that names a claim which is not the first releases the wrong one',
     canary: 'tight',
   },
   {
@@ -160,6 +161,7 @@ export const runMutants: readonly Mutant[] = [
     find: 'if (this.#allEnded(answer.run))',
     replace: 'if (replica !== undefined)',
     caughtBy: ['stuck'],
+    faults: ['restart-loses', 'failover'],
   },
   {
     name: 'a replica that lost its lease is not served again',

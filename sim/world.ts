@@ -15,12 +15,14 @@ import type { Expected } from './expected.ts'
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
 import type { StartEngine } from './instance.ts'
 import { Invariants } from './invariants/index.ts'
+import type { LifeNews } from './life.ts'
 import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
 import { MemoryFiles } from './outside.ts'
 import type { Plan } from './plan.ts'
 import { quiet } from './quiet.ts'
 import { Draws } from './random.ts'
 import { type Applied, SimServer } from './server.ts'
+import { completionLost, Situations } from './situations.ts'
 import { TraceLog } from './trace.ts'
 import { setTripwires, type Tripwires } from './tripwires.ts'
 
@@ -94,6 +96,7 @@ class World {
   readonly #draws: Draws
   readonly #book: FaultBook
   readonly #invariants: Invariants
+  readonly #situations: Situations
   readonly #trace: TraceLog
   readonly #server: SimServer
   readonly #files: MemoryFiles
@@ -112,9 +115,11 @@ class World {
     this.#draws = new Draws(plan.seed)
     this.#book = new FaultBook(plan.events)
     this.#invariants = new Invariants({ graph, expected })
+    this.#situations = new Situations(graph)
     this.#trace = new TraceLog(options.trace)
     this.#files = new MemoryFiles(plan.files)
-    this.#stats = { simulatedMs: 0, iterations: 0, commits: 0, crashes: 0, steps: 0, faults: {}, reached: new Set() }
+    const { reached } = this.#situations
+    this.#stats = { simulatedMs: 0, iterations: 0, commits: 0, crashes: 0, steps: 0, faults: {}, reached }
     this.#server = new SimServer({
       time: this.#time,
       book: this.#book,
@@ -123,7 +128,7 @@ class World {
       canLose: plan.events.some(event => event.kind === 'restart-loses' || event.kind === 'failover'),
       hooks: {
         applied: applied => this.#applied(applied),
-        save: () => this.#invariants.save(),
+        save: () => this.#save(),
         fault: (kind, at) => this.#fault(kind, at),
       },
     })
@@ -144,7 +149,7 @@ class World {
       isCompleted: () => this.#isCompleted(),
       fault: (kind, at) => this.#fault(kind, at),
       tell: line => this.#trace.add(line),
-      begins: daemon => this.#invariants.reborn(daemon),
+      life: news => this.#life(news),
       event: (event, daemon) => this.#event(event, daemon),
       failed: error => this.#crashed(error),
     })
@@ -212,7 +217,7 @@ class World {
       this.#endedMs = this.#time.ms
       return
     }
-    this.#stats.reached.add('Redis lost a completion after it was told')
+    this.#situations.reached.add(completionLost)
     this.#daemons.startAgain()
   }
 
@@ -251,34 +256,34 @@ class World {
     if (op === 'complete' && (answer === 'completed' || answer === 'workflow')) this.#progressMs = ms
     if (answer === 'workflow') this.#completedMs = ms
     if (op === 'delay' && outcome.changed) this.#progressMs = ms
-    this.#note(applied, answer)
+    this.#situations.applied(applied)
     this.#invariants.applied(applied)
     this.#noteViolation()
   }
 
-  /** Rare situations, for the list of those that were never reached. */
-  #note({ op }: Applied, answer: string): void {
-    const { reached } = this.#stats
-    const word = answer.slice(0, answer.indexOf('\n') < 0 ? undefined : answer.indexOf('\n'))
-    if (word === 'again' && op === 'commit') reached.add('a commit was sent again after it was applied')
-    if (word === 'diverged') reached.add('a replica was told that Redis went back in time')
-    if (word === 'fenced') reached.add('a replica was told that another holder took over')
-    if (op === 'acquire' && /^acquired\n\d+\n\d+\n[1-9]/.test(answer))
-      reached.add('claims of a dead holder were recovered')
-    if (op === 'acquire' && word === 'held') reached.add('a replica waited for the lease of another holder')
-  }
-
   #event(event: EngineEvent, daemon: number): void {
     this.#trace.add({ ms: this.#time.ms, daemon, event: traceEvent(event) })
-    if (event.type === 'warning') {
-      if (event.code === 'LOOP_CRASHED') this.#crashed(new Error(event.message))
-      if (event.code === 'RUN_LOST') this.#stats.reached.add('Redis lost the whole run')
-    }
+    if (event.type === 'warning' && event.code === 'LOOP_CRASHED') this.#crashed(new Error(event.message))
+    this.#situations.event(event, daemon)
     this.#invariants.event(event, daemon)
     this.#noteViolation()
   }
 
+  #life(news: LifeNews): void {
+    this.#situations.life(news)
+    if (news.what === 'begins') this.#invariants.reborn(news.daemon)
+  }
+
+  /** What goes back in time with the server. */
+  #save(): () => void {
+    const restores = [this.#invariants.save(), this.#situations.save()]
+    return () => {
+      for (const restore of restores) restore()
+    }
+  }
+
   #fault(kind: FaultKind, { op, loop, n }: OperationName): void {
+    this.#situations.fault(kind, { op, loop, n })
     this.#trace.add({ ms: this.#time.ms, fault: kind, op, loop, n })
     if (kind === 'restart-loses' || kind === 'failover') this.#lostMs = this.#time.ms
   }

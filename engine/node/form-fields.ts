@@ -4,7 +4,8 @@
  */
 import { z } from 'zod'
 import type { Json } from '../json.ts'
-import type { Choice, Field, Widget } from './form.ts'
+import type { Choice, ComputeChoices, Field, Widget } from './form.ts'
+import { parseJsonText } from './json-text.ts'
 
 export type FieldOptions = {
   label: string
@@ -18,7 +19,12 @@ export type FieldOptions = {
 
 /** A field with a schema of its own; the makers below cover the usual ones. */
 export function field(
-  options: FieldOptions & { schema: z.ZodType; kind?: Field['kind']; choices?: readonly Choice[] },
+  options: FieldOptions & {
+    schema: z.ZodType
+    kind?: Field['kind']
+    choices?: readonly Choice[]
+    choicesFor?: ComputeChoices
+  },
 ): Field {
   const { label, help = '', secret = false, depends_on = [], choices = [] } = options
   return {
@@ -30,6 +36,7 @@ export function field(
     required: options.required ?? false,
     ...(options.default === undefined ? {} : { default: options.default }),
     choices,
+    ...(options.choicesFor === undefined ? {} : { choicesFor: options.choicesFor }),
     secret,
     depends_on,
   }
@@ -85,6 +92,66 @@ export function choice(options: FieldOptions & { labels: Readonly<Record<string,
   return field({ widget: { tag: 'select', type: null }, ...options, schema, choices })
 }
 
+/** One of choices that are computed from the fields above; which those are only an editor asks (see FormState). */
+export function computedChoice(options: FieldOptions & { choicesFor: ComputeChoices }): Field {
+  const schema = z.preprocess(plainText, z.string({ error: 'must be one of its choices' }))
+  return field({ widget: { tag: 'select', type: null }, ...options, schema })
+}
+
+/** Some of a list, each at most once: a list, JSON text of one, or values separated by commas. */
+export function multipleChoice(options: FieldOptions & { labels: Readonly<Record<string, string>> }): Field {
+  const values = Object.keys(options.labels)
+  const listed = `must be a list of ${values.join(', ')}`
+  const schema = z.preprocess(
+    toList,
+    z.array(z.enum(values, { error: listed }), { error: listed }).transform(list => [...new Set(list)]),
+  )
+  const choices = values.map(value => ({ value, label: options.labels[value] ?? value }))
+  return field({ widget: { tag: 'select', type: 'multiple' }, ...options, schema, choices })
+}
+
+/** An e-mail address. */
+export function email(options: FieldOptions): Field {
+  const schema = z
+    .string()
+    .trim()
+    .pipe(z.email({ error: 'must be an e-mail address, such as ann@example.org' }))
+  return field({ widget: { tag: 'input', type: 'email' }, ...options, schema })
+}
+
+/** An http or https address. */
+export function url(options: FieldOptions): Field {
+  const error = 'must be an address that begins with http:// or https://'
+  const schema = z
+    .string({ error })
+    .trim()
+    .pipe(z.url({ protocol: /^https?$/, error }))
+  return field({ widget: { tag: 'input', type: 'url' }, ...options, schema })
+}
+
+/** A text that is never quoted, shown, logged or sent back. */
+export function password(options: Omit<FieldOptions, 'secret'>): Field {
+  return text({ ...options, secret: true })
+}
+
+/** Source text of some language, given to the node as it stands. */
+export function code(options: FieldOptions): Field {
+  return text({ widget: textarea, ...options })
+}
+
+/** A moment, ISO 8601 with an offset or `Z`; without one it is UTC. Gives the node the ISO text in UTC. */
+export function dateTime(options: FieldOptions): Field {
+  const error = 'must be a date and time, such as 2026-11-26T08:30:00Z'
+  const schema = z.preprocess(toIsoTime, z.iso.datetime({ error }))
+  return field({ widget: { tag: 'input', type: 'datetime-local' }, ...options, schema })
+}
+
+/** A file below the files folder: relative, and not out of it. */
+export function filePath(options: FieldOptions): Field {
+  const expected = 'must be a relative path that stays inside the files folder'
+  return text({ ...options, pattern: /^(?![/\\]|[a-z]:)(?!.*(?:^|[/\\])\.\.(?:[/\\]|$))[^\0]+$/i, expected })
+}
+
 /** JSON: a value, or text (with templates) that is JSON. */
 export function json(options: FieldOptions & { schema?: z.ZodType; kind?: 'json' | 'json-or-text' }): Field {
   return field({ widget: textarea, kind: 'json', schema: z.any(), ...options })
@@ -102,6 +169,30 @@ export function cases(options: FieldOptions): Field {
 
 function plainText(value: unknown): unknown {
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value
+}
+
+function toList(value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  const parsed = parseJsonText(value)
+  if (parsed.fault === undefined && Array.isArray(parsed.value)) return parsed.value
+  return value
+    .split(',')
+    .map(part => part.trim())
+    .filter(part => part !== '')
+}
+
+/** `2026-11-26 08:30` and `2026-11-26T08:30+01:00` as well as what the schema takes. */
+function toIsoTime(value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  const parts = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?)?\s*(Z|[+-]\d\d:?\d\d)?$/i.exec(
+    value.trim(),
+  )
+  if (parts === null) return value
+  const [, day = '', minute = '00:00', second = ':00', zone = 'Z'] = parts
+  const time = Date.parse(`${day}T${minute}${second}${zone}`)
+  // the parser takes a 31st of February for the 3rd of March
+  const isDay = new Date(Date.parse(`${day}T00:00Z`) || 0).toISOString().startsWith(day)
+  return Number.isNaN(time) || !isDay ? value : new Date(time).toISOString()
 }
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i

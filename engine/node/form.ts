@@ -15,6 +15,8 @@ import type { TemplateScope } from './template.ts'
 
 export type FieldProblem = { field: string; code: string; message: string; hint?: string }
 export type Choice = { readonly value: string; readonly label: string }
+/** Gets the values of the form as they are now. What it throws is shown at its field. */
+export type ComputeChoices = (values: JsonObject) => Promise<readonly Choice[]> | readonly Choice[]
 /** What an editor draws: an HTML tag, and the `type` of an input. */
 export type Widget = { readonly tag: 'input' | 'select' | 'textarea'; readonly type: string | null }
 
@@ -28,6 +30,8 @@ export type Field = {
   readonly required: boolean
   readonly default?: Json
   readonly choices: readonly Choice[]
+  /** Computes the choices from what is filled in above this field; instead of `choices`. */
+  readonly choicesFor?: ComputeChoices
   /** Never quoted in errors and never sent back to an editor. */
   readonly secret: boolean
   readonly depends_on: readonly string[]
@@ -101,18 +105,29 @@ export function compileForm(
 /** The field list of a form, with values and their problems when values are given. */
 export function describeForm(form: Form, values?: JsonObject): FieldDescription[] {
   const problems = values === undefined ? [] : compileForm(form, values, { strict: false }).problems
-  return Object.entries(form.fields).map(([name, field]) => ({
+  return Object.entries(form.fields).map(([name, field]) =>
+    describeField(name, field, { value: values?.[name] ?? field.default, choices: field.choices, problems }),
+  )
+}
+
+/** One line of the field list. A secret's value stays here. */
+export function describeField(
+  name: string,
+  field: Field,
+  now: { value: Json | undefined; choices: readonly Choice[]; problems: readonly FieldProblem[] },
+): FieldDescription {
+  return {
     tag: field.widget.tag,
     name,
     label: field.label,
     type: field.widget.type,
-    options: field.choices.map(choice => ({ ...choice })),
-    value: field.secret ? null : (values?.[name] ?? field.default ?? null),
-    errors: problems.filter(problem => problem.field === name).map(problem => problem.message),
+    options: now.choices.map(choice => ({ ...choice })),
+    value: field.secret ? null : (now.value ?? null),
+    errors: now.problems.filter(problem => problem.field === name).map(problem => problem.message),
     required: field.required,
     help: field.help,
     depends_on: [...field.depends_on],
-  }))
+  }
 }
 
 type DynamicField = { name: string; field: Field; value: CompiledValue }

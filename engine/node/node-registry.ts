@@ -4,10 +4,11 @@
  * ancestor that declares one instead of using `instanceof`: custom nodes may come with a copy of the base classes.
  */
 import { editDistance } from '../edit-distance.ts'
-import { EngineError } from '../errors.ts'
+import { EngineError, messageOf } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 import { builtinNodes } from '../nodes/index.ts'
 import { describeForm, type FieldDescription } from './form.ts'
+import { dependencyOrder } from './form-state.ts'
 import type { NodeClass, NodeKind, Pool, WorkflowType } from './node.ts'
 
 /** A line of the catalogue (`nodes --json`). */
@@ -143,9 +144,19 @@ function faultsOf(nodeClass: NodeClass): string[] {
     add(`its kind is "${nodeClass.kind}" but its base class is for kind "${base}"; extend the base class of its kind`)
   }
   if (typeof nodeClass.form?.fields !== 'object') add('it has no form; declare "static form = defineForm({ … })"')
+  else if (formFault(nodeClass) !== undefined) add(`its form is wrong: ${formFault(nodeClass)}`)
   if (typeof nodeClass.prototype?.execute !== 'function') add('it has no method "execute"; write one')
   if (nodeClass.source === 'claimed' && nodeClass.kind !== 'producer') add('only a producer can claim; remove "source"')
   return faults
+}
+
+function formFault({ form }: NodeClass): string | undefined {
+  try {
+    dependencyOrder(form)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
 }
 
 /** The kind of the nearest ancestor that declares one. */

@@ -61,6 +61,11 @@ export async function peekQueue(redis: Redis, workflow: string, queue: string, l
   return entries.map(decodeEntry).map(({ item, enqueuedAt }) => ({ ...item, enqueued_at: enqueuedAt }))
 }
 
+/** The oldest item of a queue as it lies there, or undefined; also when there is no such queue. */
+export async function firstEntry(redis: Redis, workflow: string, queue: string): Promise<string | undefined> {
+  return (await redis.lrange(keysOf(workflow).queue(queue), 0, 0))[0]
+}
+
 async function requireQueue(redis: Redis, workflow: string, queue: string): Promise<void> {
   const known = (await redis.smembers(keysOf(workflow).queues)).sort()
   if (known.includes(queue)) return

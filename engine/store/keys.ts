@@ -29,6 +29,11 @@ export function workflowOfPrefix(prefix: string): string {
 export const knownWorkflows = 'oe:workflows'
 export const knownDaemons = 'oe:daemons'
 
+/** Development mode has a world of its own: `out` HASH (SESSION\tNODE → TIME\nJSON). */
+export function devPrefix(workflowId: string): string {
+  return `oe:dev:{${encodeURIComponent(workflowId)}}:`
+}
+
 export function keysOf(workflowId: string) {
   const prefix = workflowPrefix(workflowId)
   return {

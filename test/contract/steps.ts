@@ -245,6 +245,8 @@ export class Life {
     const choice = a % 4
     if (choice === 0) return call('requeue', letter, pick(queues, b), pick(loops, b), `0|again${this.#token()}|9|{}`)
     if (choice === 1) return call('purge-dead-letters', ...listArg(c % 8 === 0 ? [] : [letter, 'unknown']))
+    if (choice === 2 && b % 4 === 3)
+      return call('dev-cache', pick(['a', 'b', 'c'], c), pick(['', `${b}\n{}`, 'x'], a), b % 7)
     if (choice === 2) return call('purge-queue', pick(queues, b))
     const token = this.#hget(`${prefix}meta`, 'run_token') ?? 'none'
     const wish = pick(['pause', 'stop', '', `run:${this.#token()}`, `run:${token}`], c)
@@ -313,6 +315,7 @@ export class Life {
       'pushedo',
       'desired',
       'replicas',
+      'out',
     ]
     const made = [`q:${pick(queues, b)}`, `full:${pick(queues, b)}`, `r:${pick(loops, b)}:0`, `c:${pick(loops, b)}:0`]
     const bells = [`bell:${pick(loops, b)}`, `q:requeue_${pick(loops, b)}`]

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../engine/json.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
-import { explore } from '../../sim/explore.ts'
-import { allFaultKinds } from '../../sim/faults.ts'
+import { explore, situationSeedsMin } from '../../sim/explore.ts'
+import { allFaultKinds, type FaultKind } from '../../sim/faults.ts'
+import { situations } from '../../sim/situations.ts'
 import { loadSubject, type Subject } from '../../sim/subject.ts'
 import { twoLoops } from './support.ts'
 
@@ -38,13 +39,26 @@ describe('explore', () => {
     expect(await hashOf(2)).not.toBe(hash)
   })
 
-  it('reaches the rare situations, and says which it did not', async () => {
-    const subjects = [await subjectOf(twoLoops(6))]
-    const many = await explore(subjects, { seeds: 100, firstSeed: 1, faults: allFaultKinds })
-    expect(many.neverReached).toEqual([])
-    const none = await explore(subjects, { seeds: 2, firstSeed: 1, faults: [] })
-    expect(none.neverReached.length).toBeGreaterThan(3)
-    expect(none.faults).toEqual({})
+  it('names the situations that a long exploration of drawn workflows never reached, and asks nothing of others', async () => {
+    const subject: Subject = { ...(await subjectOf(twoLoops(1))), perSeed: true }
+    const [missed = '', ...others] = situations
+    const stats = {
+      simulatedMs: 1,
+      iterations: 1,
+      commits: 1,
+      crashes: 0,
+      steps: 1,
+      faults: {},
+      reached: new Set(others),
+    }
+    const crew = { size: 1, run: async () => ({ failure: undefined, stats, hash: 'h' }), explain: async () => fail() }
+    const fail = (): never => expect.fail('nothing failed')
+    const neverReached = async (of: Subject, seeds: number, faults: readonly FaultKind[]) =>
+      (await explore([of], { seeds, firstSeed: 1, faults, crew })).neverReached
+    expect(await neverReached(subject, situationSeedsMin, allFaultKinds)).toEqual([missed])
+    expect(await neverReached(subject, situationSeedsMin - 1, allFaultKinds)).toEqual([])
+    expect(await neverReached(subject, situationSeedsMin, ['stop'])).toEqual([])
+    expect(await neverReached(await subjectOf(twoLoops(1)), situationSeedsMin, allFaultKinds)).toEqual([])
   })
 
   it('has no hash when time decides how far it gets', async () => {

@@ -224,7 +224,7 @@ describe('several daemons', () => {
 
   it('tells the one that slept that it was replaced', async () => {
     const { stats } = await run([fault('pause', 'commit in 1', { ms: 30_000 })], startFlowEngine, three)
-    expect([...stats.reached]).toContain('a replica was told that another holder took over')
+    expect([...stats.reached]).toContain('a daemon woke up from a pause to find its commit refused')
   })
 
   it('lets only a core of them go on when faults are over', async () => {

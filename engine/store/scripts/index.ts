@@ -6,6 +6,7 @@ import { commit } from './commit.ts'
 import { commitRequest } from './commit-request.ts'
 import { complete } from './complete.ts'
 import { delay } from './delay.ts'
+import { devCache } from './dev-cache.ts'
 import { acquire, release, renew } from './leases.ts'
 import { desire, purgeDeadLetters, purgeQueue, push, requeue } from './operator.ts'
 import { startRun } from './start-run.ts'
@@ -20,6 +21,7 @@ export const allScripts: readonly Script[] = [
   commitRequest,
   complete,
   delay,
+  devCache,
   push,
   requeue,
   purgeDeadLetters,

@@ -1,0 +1,12 @@
+/** What befalls the lives of daemons, as the world tells it to those who watch: invariants and rare situations. */
+import type { RunEnd } from '../engine/flow-engine.ts'
+
+export type LifeNews = {
+  daemon: number
+  /** No two lives have the same. */
+  pid: number
+} & (
+  | { what: 'begins' | 'pauses' | 'wakes' | 'is told to stop' | 'dies' }
+  /** On its own; `open` names what it left open in its host. */
+  | { what: 'ends'; status: RunEnd['status']; open: readonly string[] }
+)
