@@ -4,23 +4,35 @@
  */
 import { promisify, TextDecoder } from 'node:util'
 import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib'
-import { Agent, type Dispatcher, interceptors, request as send } from 'undici'
+import type { Dispatcher } from 'undici'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import type { Http, HttpRequest, HttpResponse } from '../engine/ports.ts'
 
 export const redirectsMax = 5
 export const responseBytesMax = 16 * 1024 * 1024
 
+type Client = { send: typeof import('undici').request; dispatcher: Dispatcher }
+
+/** Loads undici with the first request: most workflows make none, and it is a tenth of what an idle daemon holds. */
 export function systemHttp(options: { bytesMax?: number } = {}): Http {
   const bytesMax = options.bytesMax ?? responseBytesMax
-  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 }).compose(
-    interceptors.redirect({ maxRedirections: redirectsMax }),
-  )
-  return { request: request => exchange(agent, request, bytesMax) }
+  let client: Promise<Client> | undefined
+  return {
+    request: async request => {
+      client ??= openClient()
+      return exchange(await client, request, bytesMax)
+    },
+  }
+}
+
+async function openClient(): Promise<Client> {
+  const { Agent, interceptors, request } = await import('undici')
+  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
+  return { send: request, dispatcher: agent.compose(interceptors.redirect({ maxRedirections: redirectsMax })) }
 }
 
 /** Rejects with `HTTP_FAILED`, or with `signal.reason` when the caller aborts. */
-async function exchange(dispatcher: Dispatcher, request: HttpRequest, bytesMax: number): Promise<HttpResponse> {
+async function exchange({ send, dispatcher }: Client, request: HttpRequest, bytesMax: number): Promise<HttpResponse> {
   const where = placeOf(request)
   const limit = new AbortController()
   const timer = setTimeout(() => limit.abort(), request.timeoutMs)
