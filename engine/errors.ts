@@ -9,6 +9,7 @@ const codes = {
   // workflow files (1.1)
   WORKFLOW_INVALID: 'a workflow file has problems; each is listed',
   WORKFLOW_CHANGED: 'an unfinished run belongs to another definition of this workflow',
+  VERSION_CONFLICT: 'somebody else changed the definition meanwhile',
   WORKFLOW_RUNNING: 'the workflow runs elsewhere, so its state cannot be discarded',
   WORKFLOW_UNKNOWN: 'there is no workflow of this id on this Redis',
   LOOP_UNKNOWN: 'a workflow has no loop of this name',

@@ -20,6 +20,14 @@ export { builtinNodes } from './nodes/index.ts'
 export type * from './ports.ts'
 export { type ApiAnswer, type ApiRequest, ApiRunner, type ApiRunnerOptions, unwrapInput } from './run/api-runner.ts'
 export { type DevAnswer, type DevPush, type DevRequest, DevRunner, type DevRunnerOptions } from './run/dev-runner.ts'
+export {
+  type IntakeOptions,
+  namesWebhook,
+  type WebhookAnswer,
+  WebhookIntake,
+  type WebhookRequest,
+} from './run/webhook-intake.ts'
+export * from './store/definitions.ts'
 export * from './store/inspect.ts'
 export type { LoopSummary, RunSummary, StartMode } from './store/run-store.ts'
 export { allScripts } from './store/scripts/index.ts'

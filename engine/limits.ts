@@ -70,6 +70,10 @@ export const limits = {
   missedTicksMax: 1_000,
   /** Tokens of pushes from outside that are remembered, so that a repeated one changes nothing. */
   pushTokensMax: 10_000,
+  /** Batches of webhooks that are remembered likewise. */
+  batchTokensMax: 100,
+  /** Requests that one batch takes in. */
+  batchRequestsMax: 256,
   /** Completed nodes that a loop remembers for people who look. */
   completedNodesMax: 100,
   forEachItemsMax: 10_000,

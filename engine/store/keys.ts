@@ -9,9 +9,10 @@
  *                bell:LOOP LIST, the wake-up key;  full:NAME SET of loops that wait for space
  * replicas SET   LOOP:N;  r:LOOP:N HASH (holder, lease, seq, counters);  c:LOOP:N LIST of claims, "QUEUE\nENTRY"
  * state HASH (LOOP\tNODE → JSON), runtime, ended, delays HASH;  dl HASH and dlo LIST: dead letters and their order
- * pushed HASH, pushedo LIST: tokens of the latest pushes from outside
+ * pushed HASH, pushedo LIST: tokens of the latest pushes from outside;  batches HASH, batcheso LIST: of those of webhooks
  *
- * Of no workflow: oe:workflows SET of the prefixes of all that ever ran, oe:daemons HASH id → "SEEN|JSON".
+ * Of no workflow: oe:workflows SET of the prefixes of all that ever ran, oe:daemons HASH id → "SEEN|JSON",
+ * oe:definitions HASH id → record (see scripts/define.ts).
  */
 export const schemaVersion = 1
 
@@ -28,6 +29,9 @@ export function workflowOfPrefix(prefix: string): string {
 
 export const knownWorkflows = 'oe:workflows'
 export const knownDaemons = 'oe:daemons'
+/** What the script `define` gets as its prefix. */
+export const sharedPrefix = 'oe:'
+export const definitions = `${sharedPrefix}definitions`
 
 /** Development mode has a world of its own: `out` HASH (SESSION\tNODE → TIME\nJSON). */
 export function devPrefix(workflowId: string): string {

@@ -91,9 +91,11 @@ export class Life {
     const { kind, a, b, c } = step
     if (kind < 44) return this.#claim(step)
     if (kind < 50) return this.#start(pick(['wished', 'adopt'], a), pick(['h1', 'h1', 'h2'], b))
-    if (kind < 120) return this.#commit(step)
+    if (kind < 114) return this.#commit(step)
+    if (kind < 120) return this.#define(step)
     if (kind < 140) return this.#acquire(step)
-    if (kind < 158) return this.#push(step)
+    if (kind < 150) return this.#push(step)
+    if (kind < 158) return this.#intake(step)
     if (kind < 165) return this.#request(step)
     if (kind < 172) return call('renew', ...this.#renewal(step))
     if (kind < 182) return call('release', ...this.#fence(step), pick(['return', 'keep'], c))
@@ -214,6 +216,22 @@ export class Life {
     return call('push', token, queue, ...listArg(entries))
   }
 
+  #intake({ a, b, c, d }: Step): Op {
+    const items = Array.from({ length: c % 5 }, (_, i) => [
+      pick(['', `key-${b % 3}`, ''], d + i),
+      pick(queues, a + i * (b % 2)),
+      pick(['4', '0', '1'], b),
+      `0|w${this.#serial}.${i}|1|${pick(payloads, b + i)}`,
+    ])
+    const batch = d % 8 === 0 ? `token-${this.#serial}` : this.#token()
+    return call('intake', batch, ...listArg(items.flat()))
+  }
+
+  #define({ a, b, c }: Step): Op {
+    const expected = pick(['new', 'any', '1', '2'], b)
+    return call('define', pick(['one', 'two é'], a), expected, 1_000 + c, pick(['{"a":"x\n|"}', '', '{}'], c))
+  }
+
   #request({ a, b, c, d }: Step): Op {
     const pushes = Array.from({ length: c % 4 }, (_, i) => [
       pick(queues, a + i * (b % 2)),
@@ -316,13 +334,16 @@ export class Life {
       'desired',
       'replicas',
       'out',
+      'definitions',
+      'batches',
+      'batcheso',
     ]
     const made = [`q:${pick(queues, b)}`, `full:${pick(queues, b)}`, `r:${pick(loops, b)}:0`, `c:${pick(loops, b)}:0`]
     const bells = [`bell:${pick(loops, b)}`, `q:requeue_${pick(loops, b)}`]
     const type = pick(['string', 'none', 'hash', 'list', 'set', 'none'], c)
     const key = pick([...fixed, ...made, ...bells].map(name => prefix + name).concat(knownDaemons, knownWorkflows), a)
     // a list of what is no entry is not another type but a broken promise of our own: no script looks for that
-    const other = type === 'list' && /:(q:|c:|dlo|pushedo)/.test(key) ? 'string' : type
+    const other = type === 'list' && /:(q:|c:|dlo|pushedo|batcheso)/.test(key) ? 'string' : type
     return { kind: 'call', script: spoil, keys: [key], args: [other] }
   }
 }

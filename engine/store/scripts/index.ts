@@ -5,8 +5,10 @@ import { claim } from './claim.ts'
 import { commit } from './commit.ts'
 import { commitRequest } from './commit-request.ts'
 import { complete } from './complete.ts'
+import { define } from './define.ts'
 import { delay } from './delay.ts'
 import { devCache } from './dev-cache.ts'
+import { intake } from './intake.ts'
 import { acquire, release, renew } from './leases.ts'
 import { desire, purgeDeadLetters, purgeQueue, push, requeue } from './operator.ts'
 import { startRun } from './start-run.ts'
@@ -20,8 +22,10 @@ export const allScripts: readonly Script[] = [
   commit,
   commitRequest,
   complete,
+  define,
   delay,
   devCache,
+  intake,
   push,
   requeue,
   purgeDeadLetters,
