@@ -5,15 +5,18 @@
  */
 import { availableParallelism } from 'node:os'
 import { Command, CommanderError } from 'commander'
+import { messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { keepFailure, savePlan, withFound } from './artifacts.ts'
+import { checkPlaces, readOptions, type Settings, type SimOptions } from './cli-options.ts'
 import { readDefaults, readTargets, type Targets, usage } from './cli-targets.ts'
 import { type Exploration, explore, type Found, replayPlans, seedName } from './explore.ts'
-import { allFaultKinds, type FaultKind, faultKinds, isFaultKind } from './faults.ts'
+import { allFaultKinds, faultKinds } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { plannedFor } from './generate-workflow.ts'
 import { simSuite, writeJunit } from './junit.ts'
 import { runMutants } from './mutants-cli.ts'
+import { Patience } from './patience.ts'
 import { describeFailure, describePlan, exitCodes } from './report.ts'
 import { loadSubject, type Subject } from './subject.ts'
 import { progressInWords, summarise, summaryInWords } from './summary.ts'
@@ -22,23 +25,6 @@ import { repeatInTest } from './user-test.ts'
 import { type RegistryModule, Workers } from './workers.ts'
 
 export { replayCommand } from './replay-cli.ts'
-
-export type SimOptions = {
-  seeds?: string
-  seed: string
-  faults: string
-  out: string
-  plan?: string
-  timeBudget?: string
-  workers: string
-  save?: boolean
-  junit?: string
-  files?: string
-  nodes?: string
-  mutants?: boolean
-  crashSweep?: boolean
-  json?: boolean
-}
 
 /** Where it speaks, and what only a host can give it. */
 export type SimHost = {
@@ -52,9 +38,6 @@ export type SimHost = {
   /** The module that exports `openRegistry`, for threads; without it custom nodes are simulated in this one. */
   registryModule?: string
 }
-
-/** Taken before a simulation replaces the globals. */
-const wallMs = performance.now.bind(performance)
 
 /** Simulates workflows, folders of workflows, or stored plans. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
 export async function simCommand(words: readonly string[], host: SimHost): Promise<number> {
@@ -98,8 +81,8 @@ function declare(): Command {
 }
 
 async function perform(paths: readonly string[], options: SimOptions, host: SimHost): Promise<number> {
-  const startedMs = wallMs()
   const settings = readOptions(options)
+  await checkPlaces(options)
   const io: Io = {
     isJson: options.json === true,
     out: line => (host.out.format === 'json' ? host.out.json(JSON.parse(line)) : host.out.text(line)),
@@ -112,12 +95,16 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   const targets = await read(await given(paths, options), { ...options, registry })
   const stored = [...targets.tested, ...targets.plans]
   const names = [...stored.map(({ plan }) => plan), ...targets.subjects].map(({ name }) => name)
-  const told: Told = { ...options, startedMs, names }
-  if (options.crashSweep === true) return await sweepAll(targets, { settings, io, told })
+  const patience = new Patience(settings.budgetMs)
+  const told: Told = { ...options, patience, names }
   const nodes: Nodes = { registry, ...(options.nodes === undefined ? {} : { nodes: options.nodes }) }
   if (host.registryModule !== undefined) nodes.module = { url: host.registryModule, options }
-  const done = await runAll(targets, { settings, nodes, io })
-  return await tell(done, told, io)
+  try {
+    if (options.crashSweep === true) return await sweepAll(targets, { settings, io, told })
+    return await tell(await runAll(targets, { settings, nodes, io, patience }), told, io)
+  } finally {
+    patience.end()
+  }
 }
 
 /** The paths to simulate. What was found before comes first, unless one plan is wanted, or one fault at a time. */
@@ -130,50 +117,15 @@ async function given(paths: readonly string[], { plan, crashSweep }: SimOptions)
 /** Lines for whoever reads them: people, or with `--json` programs. */
 export type Io = { isJson: boolean; out(line: string): void; progress(line: string): void }
 
-type Settings = {
-  seeds: number
-  firstSeed: number
-  faults: readonly FaultKind[]
-  budgetMs: number | undefined
-  workers: number
-}
-
 /** The nodes there are, and how a thread gets at them. */
 type Nodes = { registry: NodeRegistry; nodes?: string; module?: RegistryModule }
 
-function readOptions(options: SimOptions): Settings {
-  const whole = (name: string, value: string): number => {
-    const number = value.trim() === '' ? Number.NaN : Number(value)
-    if (Number.isSafeInteger(number) && number >= 0) return number
-    throw usage(`--${name} is "${value}", not a whole number; give one such as 200 or 0x5eed`)
-  }
-  const budget = options.timeBudget
-  const seconds = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(budget ?? '')
-  if (budget !== undefined && seconds === null) throw usage(`--time-budget is "${budget}"; give one such as 60s`)
-  const unit = { ms: 1, s: 1_000, m: 60_000 }[seconds?.[2] ?? 's'] as number
-  return {
-    seeds: whole('seeds', options.seeds ?? (options.mutants === true ? '500' : '200')),
-    firstSeed: whole('seed', options.seed),
-    faults: readFaults(options.faults),
-    workers: whole('workers', options.workers),
-    budgetMs: seconds === null ? undefined : Number(seconds[1]) * unit,
-  }
-}
-
-function readFaults(text: string): readonly FaultKind[] {
-  if (text === 'all') return allFaultKinds
-  if (text === 'none') return []
-  const kinds = text.split(',').map(kind => kind.trim())
-  const unknown = kinds.find(kind => !isFaultKind(kind))
-  if (unknown === undefined) return kinds as FaultKind[]
-  throw usage(`there is no kind of fault "${unknown}"; there are ${allFaultKinds.join(', ')}, and none and all`)
-}
-
 // --- doing it
 
-type RunHow = { settings: Settings; nodes: Nodes; io: Io }
+type RunHow = { settings: Settings; nodes: Nodes; io: Io; patience: Patience }
 
-async function runAll(targets: Targets, { settings, nodes, io }: RunHow): Promise<Exploration[]> {
+async function runAll(targets: Targets, how: RunHow): Promise<Exploration[]> {
+  const { settings, io, patience } = how
   const [first] = targets.subjects
   if (!io.isJson) {
     for (const { plan } of [...targets.tested, ...targets.plans]) io.out(describePlan(plan))
@@ -181,8 +133,8 @@ async function runAll(targets: Targets, { settings, nodes, io }: RunHow): Promis
   }
   const replayed: Exploration[] = []
   for (const { plan, file } of targets.tested) replayed.push(await repeatInTest(plan, file))
-  if (targets.plans.length > 0) replayed.push(await replayPlans(targets.plans))
-  return first === undefined ? replayed : [...replayed, await exploreAll(targets.subjects, { settings, nodes, io })]
+  if (targets.plans.length > 0) replayed.push(await replayPlans(targets.plans, { goesOn: () => patience.goesOn() }))
+  return first === undefined ? replayed : [...replayed, await exploreAll(targets.subjects, how)]
 }
 
 function describeFirst(first: Subject, { firstSeed, faults }: Settings): string {
@@ -190,28 +142,20 @@ function describeFirst(first: Subject, { firstSeed, faults }: Settings): string 
   return describePlan(generatePlan(plannedFor(first, seed), seed, faults))
 }
 
-/** Until the seeds, or the time, are used up, or somebody presses Ctrl-C: then what was found so far is told. */
-async function exploreAll(subjects: readonly Subject[], { settings, nodes, io }: RunHow): Promise<Exploration> {
-  const startedMs = wallMs()
-  const { budgetMs = Number.POSITIVE_INFINITY } = settings
-  let isInterrupted = false
-  const interrupt = (): void => {
-    isInterrupted = true
-  }
-  process.once('SIGINT', interrupt)
+async function exploreAll(subjects: readonly Subject[], how: RunHow): Promise<Exploration> {
+  const { settings, nodes, io, patience } = how
   const crew = startCrew(subjects, settings, nodes)
   try {
     const explored = await explore(subjects, {
       ...settings,
       load: source => loadSubject(source, nodes.registry),
       ...(crew === undefined ? {} : { crew }),
-      goesOn: () => !isInterrupted && wallMs() - startedMs < budgetMs,
-      shrinks: () => !isInterrupted,
-      onRun: progress => io.progress(progressInWords(progress, wallMs() - startedMs)),
+      goesOn: () => patience.goesOn(),
+      shrinks: () => !patience.isInterrupted,
+      onRun: progress => io.progress(progressInWords(progress, patience.tookMs())),
     })
     return settings.budgetMs === undefined ? explored : { ...explored, traceHash: null }
   } finally {
-    process.off('SIGINT', interrupt)
     await crew?.close()
   }
 }
@@ -221,10 +165,9 @@ async function sweepAll({ subjects }: Targets, how: { settings: Settings; io: Io
   const { settings, io, told } = how
   if (subjects.length === 0)
     throw usage('--crash-sweep wants workflows, and there are only plans; name a workflow file')
-  const { budgetMs = Number.POSITIVE_INFINITY } = settings
   const sweep = await sweepCrashes(subjects, {
     seed: seedName(settings.firstSeed),
-    goesOn: () => wallMs() - told.startedMs < budgetMs,
+    goesOn: () => told.patience.goesOn(),
     onRun: ({ run, of, failures }) => io.progress(`${run} of ${of} runs, ${failures} failures`),
   })
   const { operations, hit, whole } = sweep
@@ -246,23 +189,31 @@ function startCrew(subjects: readonly Subject[], settings: Settings, { nodes, mo
   })
 }
 
+/** As shells say of what SIGINT ended: not everything ran, and what did, held. */
+const interrupted = 130
+
 /** `save`: failures also go among the plans that are tried first. */
-type Told = { out: string; save?: boolean; junit?: string; startedMs: number; names: readonly string[] }
+type Told = { out: string; save?: boolean; junit?: string; patience: Patience; names: readonly string[] }
 
 async function tell(done: readonly Exploration[], how: Told, io: Io): Promise<number> {
   io.progress('')
   const found = done.flatMap(each => each.found)
   for (const each of found) await tellFailure(each, how, io)
-  const summary = summarise(done, Math.round(wallMs() - how.startedMs))
+  const summary = summarise(done, how.patience.tookMs())
   if (how.junit !== undefined) await writeJunit(how.junit, simSuite(done, how.names, summary.wall_ms))
   for (const line of io.isJson ? [JSON.stringify(summary)] : summaryInWords(summary)) io.out(line)
   const worst = found.find(each => each.failure.kind !== 'inconclusive') ?? found[0]
-  return worst === undefined ? 0 : exitCodes[worst.failure.kind]
+  if (worst !== undefined) return exitCodes[worst.failure.kind]
+  if (!how.patience.isInterrupted) return 0
+  if (!io.isJson) io.out('interrupted: what had not run yet is not known to hold')
+  return interrupted
 }
 
 async function tellFailure(found: Found, { out, save }: Told, io: Io): Promise<void> {
   const { failure, plan } = found
-  const folder = await keepFailure(found, out)
+  const folder = await keepFailure(found, out).catch(error => {
+    throw usage(`a failure (seed ${plan.seed}: ${failure.invariant}) cannot be kept in "${out}": ${messageOf(error)}`)
+  })
   const saved = save === true ? await savePlan(found) : undefined
   if (!io.isJson) {
     for (const line of describeFailure(found, folder)) io.out(line)

@@ -103,10 +103,11 @@ function owesSituations(subjects: readonly Subject[], { seeds, faults }: Explore
 /** Simulates stored plans. */
 export async function replayPlans(
   stored: readonly { subject: Subject; plan: Plan }[],
-  startEngine: StartEngine = startFlowEngine,
+  { startEngine = startFlowEngine, goesOn }: Pick<ExploreOptions, 'startEngine' | 'goesOn'> = {},
 ): Promise<Exploration> {
   const tally = new Tally()
   for (const [at, { subject, plan }] of stored.entries()) {
+    if (goesOn?.() === false) break
     tally.add({ at, subject: at, seed: plan.seed }, await runPlan(subject, plan, { again: 'twice', startEngine }))
   }
   const crew = crewHere(

@@ -12,6 +12,7 @@ import type { Json, JsonObject } from '../engine/json.ts'
 import { defaultRegistry, type NodeRegistry } from '../engine/node/node-registry.ts'
 import { arrivalsFile, withArrivals } from './arrivals.ts'
 import { keepFailure } from './artifacts.ts'
+import { CheckWatch } from './check-watch.ts'
 import { seedName } from './explore.ts'
 import { allFaultKinds, type FaultKind, isFaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
@@ -81,15 +82,16 @@ export class SimulationFailed extends Error {
  * Simulates lives of a workflow. Rejects with `SimulationFailed`; with `USAGE` or `WORKFLOW_INVALID` when it cannot.
  * With the environment variable THEONEEYE_PLAN it repeats that plan only.
  */
-export async function simulate(options: SimulateOptions): Promise<Simulated> {
-  const test = isOurs(options) ? undefined : callingTest()
+export async function simulate(wanted: SimulateOptions): Promise<Simulated> {
+  const test = isOurs(wanted) ? undefined : callingTest()
+  const { options, end } = withWatch(wanted)
   const { seeds = 100 } = options
-  const faults = kindsOf(options.faults ?? 'all')
-  const workflow = await workflowOf(options.workflow)
-  const name = options.name ?? nameOf(options.workflow)
   const sum: Simulated = { runs: 0, commits: 0, iterations: 0, crashes: 0 }
   const names = setHandlers(options.http ?? {})
   try {
+    const faults = kindsOf(options.faults ?? 'all')
+    const workflow = await workflowOf(options.workflow)
+    const name = options.name ?? nameOf(options.workflow)
     const stored = await storedPlan(name)
     let subject: Subject | undefined
     for (let i = 1; i <= (stored === undefined ? seeds : 1); i++) {
@@ -107,9 +109,23 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     }
   } finally {
     for (const each of names) httpHandlers.delete(each)
+    end()
   }
   return sum
 }
+
+/** The same, and somebody who says so when the check never gives its thread back. */
+function withWatch(options: SimulateOptions): { options: SimulateOptions; end: () => void } {
+  const { check, checkMsMax = checkMsDefault } = options
+  if (check === undefined) return { options, end: () => undefined }
+  const watch = new CheckWatch(
+    checkMsMax,
+    `simulate: "check" has not returned for ${checkMsMax} ms; does it loop for ever?\n`,
+  )
+  return { options: { ...options, check: left => watch.run(() => check(left)) }, end: () => watch.end() }
+}
+
+const checkMsDefault = 5_000
 
 function testedBy(test: string | undefined, plan: Plan): Plan {
   return test === undefined ? plan : { ...plan, test }
@@ -144,7 +160,7 @@ async function live({ graph, expected }: Subject, plan: Plan, options: SimulateO
   if (result.failure !== undefined || effects === undefined || check === undefined) {
     return { result, failure: result.failure }
   }
-  const seen = await complaint(() => check(leftOf(plan, effects as Effects)), options.checkMsMax ?? 5_000)
+  const seen = await complaint(() => check(leftOf(plan, effects as Effects)), options.checkMsMax ?? checkMsDefault)
   if (seen === undefined) return { result, failure: undefined }
   const at = result.stats.simulatedMs
   return { result, failure: { kind: 'invariant', invariant: 'check', expected: 'your check holds', seen, at } }

@@ -55,7 +55,7 @@ export async function sweepCrashes(subjects: readonly Subject[], options: SweepO
     if (tally.add(await run(each.subject, each.plan, startEngine))) tally.failed.push(each)
     options.onRun?.({ run: tally.runs, of: planned.length + subjects.length, failures: tally.failed.length })
   }
-  const { found, inconclusive } = await replayPlans(tally.failed, startEngine)
+  const { found, inconclusive } = await replayPlans(tally.failed, { startEngine })
   const { runs, totals, faults } = tally
   const hit = Object.values(faults).reduce((sum, n) => sum + n, 0)
   return {

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { FlowEngine } from '../../engine/flow-engine.ts'
 import type { JsonObject } from '../../engine/json.ts'
 import { withResult } from '../../engine/node/node.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
@@ -9,7 +10,7 @@ import { Counter } from '../../engine/nodes/producers/counter.ts'
 import { keepFailure } from '../../sim/artifacts.ts'
 import { simCommand } from '../../sim/cli.ts'
 import { planText } from '../../sim/explore.ts'
-import { describeFailure } from '../../sim/report.ts'
+import { describeFailure, exitCodes } from '../../sim/report.ts'
 import { fault, planOf, twoLoops, workflowOf } from './support.ts'
 
 function folder(): string {
@@ -137,6 +138,16 @@ describe('sim', () => {
     [['--plan', 'fixtures/workflows/broken/wrong-shape.json'], 'Cannot'],
   ])('refuses %j', async (words, why) => {
     await expect(sim(...words)).rejects.toThrow(why)
+  })
+
+  it('exits 5 when the engine crashes, and 6 when a run does not end within its steps', async () => {
+    const out = folder()
+    const start = vi.spyOn(FlowEngine.prototype, 'start').mockRejectedValue(new TypeError('x is not a function'))
+    const crashed = await sim(fileOf(twoLoops(1)), '--seeds', '1', '--out', out, '--json')
+    start.mockRestore()
+    expect(crashed.code).toBe(5)
+    expect(JSON.parse(crashed.lines.at(-2) as string)).toMatchObject({ type: 'failure', invariant: 'crash' })
+    expect(exitCodes.inconclusive).toBe(6)
   })
 
   it('exits 2 on options that there are not', async () => {

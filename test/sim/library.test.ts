@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -109,6 +110,16 @@ describe('simulate', () => {
       code: 'USAGE',
       message: expect.stringMatching(message),
     })
+  })
+
+  it('says of a check that loops for ever that it does', async () => {
+    const script = `import { simulate } from './sim/index.ts'
+      const workflow = ${JSON.stringify(shop)}
+      await simulate({ workflow, seeds: 1, arrivals: { orders: [{ amount: 1 }] }, checkMsMax: 50, check: () => { for (;;); } })`
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script])
+    const said = await new Promise<string>(resolve => child.stderr.setEncoding('utf8').once('data', resolve))
+    child.kill('SIGKILL')
+    expect(said).toBe('simulate: "check" has not returned for 50 ms; does it loop for ever?\n')
   })
 
   test.prop([fc.array(fc.record({ amount: fc.integer({ min: 1, max: 9 }) }), { maxLength: 5 })], { numRuns: 5 })(
