@@ -94,6 +94,19 @@ export const canaries = {
     ],
     'count>left count>right left>meet right>meet meet>each each>inner:subdag each>sum sum>done',
   ),
+  /** A service and a file beside the queue: what the outside does shows in what is queued. */
+  outside: workflow(
+    'outside',
+    [
+      count(12),
+      ['out', 'queue-writer'],
+      ['in', 'queue-reader'],
+      ['call', 'http-request', { method: 'POST', url: 'http://pay.test/{{ data.counter.current }}', timeout_seconds: 5 }],
+      ['note', 'file-writer', { file_path: 'log.txt', mode: 'a', content: '{{ data.counter.current }}' }],
+      ['done', 'queue-writer', { queue_name: 'done' }],
+    ],
+    'count>out out>in in>call call>note note>done',
+  ),
 } as const
 
 export type CanaryName = keyof typeof canaries

@@ -7,6 +7,7 @@
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import { canonicalJson, isJsonObject, type Json, jsonEqual } from '../engine/json.ts'
 import { epochMs } from './clock.ts'
+import { writeName } from './mishaps.ts'
 import { type Order, orderOf } from './order.ts'
 import { type Effects, idPrefix, runReference } from './reference.ts'
 
@@ -20,6 +21,8 @@ export type Expected = {
   order: Order
   /** Is told what a run left behind, unless it gave an item up as poison. */
   tell?: (effects: Effects) => void
+  /** Whether it is told of runs too in which nodes or the outside did not do as they should. */
+  asks?: 'always' | 'undisturbed'
 }
 export type Others = { reordered: Effects[]; shifted: Effects }
 type References = Others & { plain: Effects; order: Order }
@@ -101,7 +104,7 @@ function differenceOf(expected: References, seen: Effects): Difference | undefin
       if (found !== undefined) return found
     }
   }
-  return compareFiles(expected, seen)
+  return compareFiles(expected, seen) ?? compareRequests(expected, seen)
 }
 
 type Three<T> = { plain: T; reordered: T[]; shifted: T }
@@ -165,6 +168,41 @@ function compareFiles({ plain, reordered, shifted }: References, seen: Effects):
     if (found !== undefined) return found
   }
   return undefined
+}
+
+/**
+ * A service that knows an Idempotency-Key carries each request out once. By these, as many were carried out as iterations
+ * of the reference sent; those of iterations that fail may come to nothing. With `most: 0` only the least is known.
+ */
+function compareRequests({ plain, reordered, shifted }: References, seen: Effects): Difference | undefined {
+  const all = [plain, ...reordered, shifted]
+  for (const what of new Set(all.flatMap(({ requests }) => Object.keys(requests)))) {
+    const counts = all.map(({ requests }) => requests[what] ?? { sure: 0, most: 0 })
+    const least = Math.min(...counts.map(({ sure }) => sure))
+    const most = Math.max(...counts.map(each => each.most))
+    const { sure: came = 0, most: cameMost = 0 } = seen.requests[what] ?? {}
+    if (came >= least && cameMost <= most) continue
+    const expected = least === most ? `${most}` : `${least} to ${most}`
+    return { what: `requests "${what}" by their Idempotency-Key`, expected, seen: `${came}` }
+  }
+  return undefined
+}
+
+/** What is asked of the outside in all orders and at all times: requests, and writes of files. */
+export async function askedFor(expected: Expected): Promise<ReadonlySet<string> | undefined> {
+  const [plain, others] = [await expected.plain(), await expected.others()]
+  if (plain === undefined || others === undefined) return undefined
+  const askedIn = ({ requests, files }: Effects): Set<string> => {
+    const writes = Object.entries(files).flatMap(([path, contents]) => contents.map(text => writeName(path, text)))
+    return new Set([...Object.keys(requests), ...writes])
+  }
+  const [first, ...rest] = [plain, ...others.reordered, others.shifted].map(askedIn) as [Set<string>, ...Set<string>[]]
+  return new Set([...first].filter(what => rest.every(each => each.has(what))))
+}
+
+/** A check that wants to be asked also of runs in which nodes or the outside misbehaved is taken over. */
+export function keptTell({ tell, asks }: Expected): Pick<Expected, 'tell' | 'asks'> {
+  return tell !== undefined && asks === 'always' ? { tell, asks } : {}
 }
 
 /** Where `seen` is not what both references say; what they disagree on may be anything. */

@@ -45,7 +45,16 @@ const builders = {
     void draft.next(id, 'dynamic-delay-node', { total_time: size + 1, unit: 'seconds', executions: 4 + size }),
   file: (draft, id) =>
     void draft.next(id, 'file-writer', { file_path: `${id}.out`, mode: 'a', content: '{{ data.n }}' }),
-  http: (draft, id) => void draft.next(id, 'http-request', { method: 'POST', url: 'http://any.test/{{ data.n }}' }),
+  http: (draft, id, size) => {
+    const call = { method: size % 3 === 2 ? 'GET' : 'POST', url: `http://any.test/${id}/{{ data.n }}` }
+    const body = size % 3 === 1 ? { body: '{"n": "{{ data.n }}"}' } : {}
+    draft.next(id, 'http-request', {
+      ...call,
+      ...body,
+      timeout_seconds: 5 * (size + 1),
+      on_error: size % 2 === 0 ? 'output' : 'fail',
+    })
+  },
   runtime: (draft, id) =>
     void draft.next(
       id,

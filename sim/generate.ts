@@ -23,13 +23,14 @@ const most: Partial<Record<FaultKind, number>> = {
   pause: 5,
   'clock-jump': 3,
   'clock-drift': 3,
+  'disk-full': 4,
 }
 const mostPerKind = 12
 
 /** Operations by how often they are hit: those that write ten times as often as the others. */
 const loopOperations = { commit: 5, claim: 5, acquire: 5, complete: 5, delay: 5, release: 5, wait: 0.5 }
 const otherOperations = { 'start-run': 5, renew: 0.5, hget: 0.5, hgetall: 0.5 }
-/** What is not Redis: only its caller can die of it. */
+/** What is not Redis. */
 const outsideOperations = { write: 5, http: 5, read: 0.5 }
 
 /** How many of the items are hit, and how rarely there are such nodes at all. */
@@ -96,8 +97,7 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
   const gap = draws.pick(`gap ${kind}`, [4, 12, 40, 120])
   const found: (PlanEvent & { n: number })[] = []
   for (const { op, loop, weight } of targets) {
-    if (op === 'wait' && notOnWait.has(kind)) continue
-    if (op in outsideOperations && !kind.startsWith('crash')) continue
+    if (!canHit(kind, op)) continue
     const key = `${kind} ${op} ${loop}`
     const gapMax = Math.ceil((2 * gap * targets.length) / (4 * weight))
     for (let n = draws.whole(key, 1, gapMax); n <= horizon; n += draws.whole(key, 1, gapMax)) {
@@ -108,8 +108,16 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
   return kept.map(({ n: _, ...event }) => event)
 }
 
+function canHit(kind: FaultKind, op: string): boolean {
+  if (kind.startsWith('http-')) return op === 'http'
+  if (kind === 'disk-full') return op === 'write'
+  if (op in outsideOperations) return /^(crash|latency$)/.test(kind)
+  return op !== 'wait' || !notOnWait.has(kind)
+}
+
 function actorOf(kind: FaultKind): PlanEvent['actor'] {
   if (/^(crash|stop|pause|clock)/.test(kind)) return 'daemon'
+  if (/^(http|disk)/.test(kind)) return 'outside'
   return /^(lost|reply|refused|latency)/.test(kind) ? 'connection' : 'server'
 }
 
@@ -117,6 +125,8 @@ function argsOf(kind: FaultKind, key: string, draws: Draws): JsonObject {
   if (kind === 'latency') return { ms: draws.pick(`${key} ms`, [30, 200, 1_500, 11_000]) }
   if (kind === 'loading' || kind === 'readonly' || kind === 'oom' || kind === 'failover')
     return { ms: draws.pick(`${key} ms`, [5, 100, 3_000]) }
+  if (/^(http-(error|status|timeout)|disk-full)$/.test(kind))
+    return { ms: draws.pick(`${key} ms`, [0, 0, 1_000, 20_000]) }
   if (kind === 'pause') return { ms: draws.pick(`${key} ms`, [100, 3_000, 11_000, 30_000]) }
   if (kind === 'clock-jump') return { ms: draws.pick(`${key} ms`, [-20_000, -1_000, 1_000, 20_000]) }
   if (kind === 'clock-drift') return { percent: draws.pick(`${key} percent`, [-5, -0.1, 0.1, 5]) }

@@ -4,10 +4,12 @@
  */
 import { FlowEngine, type RunEnd } from '../engine/flow-engine.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import type { JsonObject } from '../engine/json.ts'
 import type { Clock, HolderIdentity, Host, Log, Ports, Random } from '../engine/ports.ts'
 import type { EventSink } from '../engine/trace/events.ts'
-import type { OperationName } from './faults.ts'
-import { type Later, type MemoryFiles, simFiles, simHttp } from './outside.ts'
+import type { FaultKind, OperationName } from './faults.ts'
+import { isTimeout } from './mishaps.ts'
+import { type Due, type Later, type Limit, type MemoryFiles, simFiles, simHttp } from './outside.ts'
 import { SimRedis } from './redis.ts'
 import type { Wire } from './wire.ts'
 
@@ -49,6 +51,8 @@ export class Instance {
   readonly #longSleeps = new Map<number, number>()
   /** When the last one ended that had really been long. */
   #wokeMs = 0
+  /** Of the nodes that do not wait for ever, in milliseconds. */
+  readonly #patiences: readonly number[]
   isAlive = true
 
   constructor(options: InstanceOptions) {
@@ -56,6 +60,7 @@ export class Instance {
     const { pid, boot, wire, graph } = options
     this.identity = { boot, pid, start: String(wire.time.ms) }
     this.#redis = new SimRedis(wire)
+    this.#patiences = [...graph.nodes.values()].map(({ timeoutMs }) => timeoutMs).filter(ms => ms > 0)
     const onEvent: EventSink = event => {
       if (this.isAlive) options.onEvent(event)
     }
@@ -109,8 +114,8 @@ export class Instance {
       redis: this.#redis,
       host,
       log,
-      files: simFiles(files, later),
-      http: simHttp(files, later),
+      files: simFiles(files, later, () => this.#options.wire.time.ms),
+      http: simHttp(files, later, () => this.#options.wire.time.ms),
     }
   }
 
@@ -156,32 +161,47 @@ export class Instance {
     }
   }
 
-  readonly #later: Later = (op, work) => {
+  readonly #later: Later = (op, work, limit) => {
     const { draws, latencyMsMax, local, server } = this.#options.wire
     const name = server.name(op, '')
+    const due: Due = kind => this.#takes(kind, name)
     return new Promise((resolve, reject) => {
       if (this.#crashes('crash-before', name)) return
-      const reply = (settle: () => void): void => {
-        local.after(draws.whole('outside', 1, latencyMsMax), () => {
+      limit?.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true })
+      const reply = (settle: () => void, afterMs = 0): void => {
+        local.after(Math.max(afterMs, draws.whole('outside', 1, latencyMsMax)), () => {
           if (!this.#crashes('crash-replied', name)) settle()
         })
       }
-      local.after(draws.whole('outside', 1, latencyMsMax), () => {
+      local.after(this.#travelMs(due, limit), () => {
         try {
-          const result = work()
+          const result = work(due)
           if (!this.#crashes('crash-applied', name)) reply(() => resolve(result))
         } catch (error) {
-          reply(() => reject(error))
+          reply(() => reject(error), isTimeout(error) ? limit?.timeoutMs : 0)
         }
       })
     })
   }
 
+  /** How long it takes to get there; never so long that whoever waits gives up: that is `http-timeout`. */
+  #travelMs(due: Due, limit: Limit | undefined): number {
+    const { draws, latencyMsMax } = this.#options.wire
+    const spike = due('latency')
+    const most = Math.min(limit?.timeoutMs ?? Number.POSITIVE_INFINITY, ...this.#patiences) / 10
+    return spike === undefined ? draws.whole('outside', 1, latencyMsMax) : Math.min(Number(spike.ms), most)
+  }
+
+  #takes(kind: FaultKind, name: OperationName): JsonObject | undefined {
+    const { book, fault } = this.#options.wire
+    const args = book.take(kind, name)
+    if (args !== undefined) fault(kind, name)
+    return args
+  }
+
   #crashes(kind: 'crash-before' | 'crash-applied' | 'crash-replied', name: OperationName): boolean {
-    const { book, fault, crash } = this.#options.wire
-    if (book.take(kind, name) === undefined) return false
-    fault(kind, name)
-    crash()
+    if (this.#takes(kind, name) === undefined) return false
+    this.#options.wire.crash()
     return true
   }
 }

@@ -155,7 +155,10 @@ async function live({ graph, expected }: Subject, plan: Plan, options: SimulateO
   const tell = (left: Effects): void => {
     effects = left
   }
-  const told = expected === undefined ? undefined : { ...expected, tell }
+  const told =
+    expected === undefined
+      ? undefined
+      : { ...expected, tell, asks: Array.isArray(options.faults) ? ('always' as const) : ('undisturbed' as const) }
   const result = await simulateWorld({ plan, graph, expected: told, startEngine: startFlowEngine, trace: 'all' })
   if (result.failure !== undefined || effects === undefined || check === undefined) {
     return { result, failure: result.failure }
@@ -243,7 +246,15 @@ function isOurs({ check, http, registry }: SimulateOptions): boolean {
   return check === undefined && http === undefined && registry === undefined
 }
 
-const nothing: Effects = { queues: {}, deadLetters: {}, state: {}, runtime: {}, iterations: {}, files: {} }
+const nothing: Effects = {
+  queues: {},
+  deadLetters: {},
+  state: {},
+  runtime: {},
+  iterations: {},
+  files: {},
+  requests: {},
+}
 
 // --- what it was called with
 

@@ -36,6 +36,8 @@ export type Misbehaviour = {
   expected: Expected
   /** The workflow as one life of a daemon runs it. */
   graphFor(victim: Victim): FlowGraph
+  /** The workflow as the reference runs it. */
+  graphInReference: FlowGraph
 }
 
 /** An item at a node; `at` names both by what they are. */
@@ -71,7 +73,8 @@ export async function misbehaviourOf(plan: Plan, graph: FlowGraph): Promise<Misb
       return answer => victim.spoil(answer, garbage, kind)
     }
   const graphFor = (victim: Victim): FlowGraph => wrap(beforeFor(victim))
-  return { expected: expectedEffects(graphFor(inReference), plan.files), graphFor }
+  const graphInReference = graphFor(inReference)
+  return { expected: expectedEffects(graphInReference, plan.files), graphFor, graphInReference }
 }
 
 /** The reference kills no processes and looks at no answers: it is told what becomes of them. */

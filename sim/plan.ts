@@ -7,7 +7,12 @@ import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import { type FaultKind, isFaultKind } from './faults.ts'
 
 /** `at` is in milliseconds since the beginning; faults that name an operation have 0. */
-export type PlanEvent = { at: number; actor: 'daemon' | 'connection' | 'server'; kind: FaultKind; args: JsonObject }
+export type PlanEvent = {
+  at: number
+  actor: 'daemon' | 'connection' | 'server' | 'outside'
+  kind: FaultKind
+  args: JsonObject
+}
 
 export type PlanSettings = {
   /** Milliseconds, one way. */

@@ -19,7 +19,7 @@ import {
   NotBefore,
   type Routed,
 } from '../engine/node/node.ts'
-import { type FileWrite, MemoryFiles } from './outside.ts'
+import { byPath, MemoryFiles, type Requests } from './outside.ts'
 
 export type ReferenceOptions = {
   files: Record<string, string>
@@ -41,6 +41,7 @@ export type Effects = {
   runtime: JsonObject
   iterations: Record<string, number>
   files: Record<string, string[]>
+  requests: Requests
 }
 
 /** A workflow that does more than this is not for the reference. */
@@ -54,6 +55,7 @@ type Work = {
   state: Map<string, Json>
   runtime: Map<string, Json | undefined>
   pushes: [string, NodeOutput][]
+  sent: number
   key: string
   number: number
 }
@@ -119,7 +121,8 @@ class Reference {
     if (this.#ended.has(loop.id) || this.#notBefore.has(loop.id)) return false
     const count = this.#counts.get(loop.id) ?? 0
     const key = `${this.#options.seed}.${loop.id}.${count}`
-    const work: Work = { loop, state: new Map(), runtime: new Map(), pushes: [], key, number: count + 1 }
+    const { length: sent } = this.#files.sent
+    const work: Work = { loop, state: new Map(), runtime: new Map(), pushes: [], sent, key, number: count + 1 }
     let item: NodeOutput | undefined
     let failed: Failed | undefined
     if (loop.sources.length > 0) {
@@ -173,6 +176,7 @@ class Reference {
       if (failed === undefined || node === loop.producer?.id) this.#state.set(ofLoop(loop, node), value)
     }
     if (failed !== undefined) {
+      for (const request of this.#files.sent.slice(work.sent)) request.isSure = false
       const code = codeOf(failed.cause) ?? 'NODE_FAILED'
       this.#failed.push({ loop: loop.id, node: failed.node.id, code, item: { ...item } })
       if (this.#failed.length > this.#graph.workflow.settings.dead_letters.max) this.#failed.shift()
@@ -301,7 +305,7 @@ class Reference {
       clock: { now: () => this.#now(), sleep: async ms => this.#pass(ms) },
       random: { next: () => hashUnit(draw('random')) },
       ids: { next: () => hashText(draw('id')) },
-      http: { request: async call => this.#files.answer(call) },
+      http: { request: async call => this.#files.answer(call, node.timeoutMs) },
       files: {
         read: async (path, offset, bytesMax) => this.#files.read(path, offset, bytesMax),
         write: async (path, content, mode) => this.#files.write(path, content, mode),
@@ -341,14 +345,9 @@ class Reference {
       runtime: Object.fromEntries(this.#runtime),
       iterations: Object.fromEntries(this.#counts),
       files: byPath(this.#files.writes),
+      requests: this.#files.requests(),
     }
   }
-}
-
-export function byPath(writes: readonly FileWrite[]): Record<string, string[]> {
-  const files: Record<string, string[]> = {}
-  for (const { path, content } of writes) files[path] = [...(files[path] ?? []), content]
-  return files
 }
 
 function plain({ id, data, metadata }: NodeOutput): NodeOutput & JsonObject {

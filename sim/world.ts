@@ -11,13 +11,14 @@ import { keysOf } from '../engine/store/keys.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
 import { SimTime, settled, turned } from './clock.ts'
 import { Daemons } from './daemons.ts'
-import type { Expected } from './expected.ts'
+import { askedFor, type Expected, expectedEffects, keptTell } from './expected.ts'
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
 import type { StartEngine } from './instance.ts'
 import { Invariants } from './invariants/index.ts'
 import type { LifeNews } from './life.ts'
 import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
-import { MemoryFiles } from './outside.ts'
+import { isMishap } from './mishaps.ts'
+import { MemoryFiles, saidOutside } from './outside.ts'
 import type { Plan } from './plan.ts'
 import { quiet } from './quiet.ts'
 import { Draws } from './random.ts'
@@ -44,6 +45,8 @@ export type Stats = {
   crashes: number
   steps: number
   faults: Partial<Record<FaultKind, number>>
+  /** The first request that got a plain 200, because nobody says what the outside answers it. */
+  echoed?: string
   /** Rare situations that came up. */
   reached: Set<string>
 }
@@ -82,13 +85,17 @@ const turnEvery = 16
 export async function simulate(options: WorldOptions): Promise<RunResult> {
   const { graph, plan, expected } = options
   await quiet()
+  const asked = expected && plan.events.some(({ kind }) => isMishap(kind)) ? await askedFor(expected) : undefined
   const misbehaviour = await misbehaviourOf(plan, graph)
-  if (misbehaviour === undefined) return await new World({ ...options, graphFor: () => graph }).run()
-  const { graphFor } = misbehaviour
-  return await new World({ ...options, graphFor, expected: expected && misbehaviour.expected }).run()
+  if (misbehaviour === undefined) {
+    return await new World({ ...options, graphFor: () => graph, graphInReference: graph, asked }).run()
+  }
+  const told = expected && { ...misbehaviour.expected, ...keptTell(expected) }
+  return await new World({ ...options, ...misbehaviour, expected: told, asked }).run()
 }
 
-type Prepared = WorldOptions & { graphFor: Misbehaviour['graphFor'] }
+type Prepared = WorldOptions &
+  Pick<Misbehaviour, 'graphFor' | 'graphInReference'> & { asked: ReadonlySet<string> | undefined }
 
 class World {
   readonly #options: Prepared
@@ -110,14 +117,15 @@ class World {
   #failure: Failure | undefined
 
   constructor(options: Prepared) {
-    const { plan, graph, expected } = options
+    const { plan, graph } = options
     this.#options = options
     this.#draws = new Draws(plan.seed)
     this.#book = new FaultBook(plan.events)
-    this.#invariants = new Invariants({ graph, expected })
+    this.#invariants = new Invariants({ graph })
     this.#situations = new Situations(graph)
     this.#trace = new TraceLog(options.trace)
     this.#files = new MemoryFiles(plan.files)
+    if (options.asked !== undefined) this.#files.mishaps.limitTo(options.asked)
     const { reached } = this.#situations
     this.#stats = { simulatedMs: 0, iterations: 0, commits: 0, crashes: 0, steps: 0, faults: {}, reached }
     this.#server = new SimServer({
@@ -173,6 +181,7 @@ class World {
     this.#stats.simulatedMs = this.#time.ms
     this.#stats.crashes = this.#daemons.crashes
     this.#stats.faults = Object.fromEntries(this.#book.applied)
+    if (this.#files.echoed !== undefined) this.#stats.echoed = this.#files.echoed
     if (this.#failure !== undefined) this.#trace.add({ ms: this.#failure.at, failure: this.#failure.invariant })
     const { lines } = this.#trace
     const { operations } = this.#server
@@ -233,8 +242,18 @@ class World {
   async #finish(): Promise<void> {
     if (this.#endedMs === undefined) this.#stuck()
     if (this.#failure !== undefined) return
-    await this.#invariants.end({ db: this.#server.memory.db, files: this.#files })
+    const [files, hasLost] = [this.#files, this.#lostMs >= 0]
+    await this.#invariants.end({ db: this.#server.memory.db, files, hasLost, expected: this.#expected() })
     this.#noteViolation()
+  }
+
+  /** What went wrong outside is part of what a run must leave behind. */
+  #expected(): Expected | undefined {
+    const { expected, graphInReference, plan } = this.#options
+    const told = this.#files.mishaps.told()
+    if (told === undefined || expected === undefined) return expected
+    const again = expectedEffects(graphInReference, { ...plan.files, [saidOutside.mishaps]: told })
+    return { ...again, ...keptTell(expected) }
   }
 
   #isCompleted(): boolean {

@@ -4,7 +4,8 @@
  */
 import { isJsonObject, type Json, jsonEqual } from '../../engine/json.ts'
 import { orderOf } from '../order.ts'
-import { byPath, type Effects } from '../reference.ts'
+import { byPath } from '../outside.ts'
+import type { Effects } from '../reference.ts'
 import { effectsOf } from './exactly-once.ts'
 import type { EndState, Invariant, InvariantContext, MakeInvariant } from './invariant.ts'
 
@@ -25,13 +26,13 @@ class Check implements Invariant {
     this.#context = context
   }
 
-  end({ db, files }: EndState): void {
-    const { graph, expected } = this.#context
+  end({ db, files, expected }: EndState): void {
+    const { graph } = this.#context
     const said = files.must(graph.hash)
     if (said === undefined && expected?.tell === undefined) return
     const left = effectsOf(graph, db)
     if (left === 'poisoned') return
-    const effects = { ...left, files: byPath(files.writes) }
+    const effects = { ...left, files: byPath(files.writes), requests: files.requests() }
     expected?.tell?.(effects)
     if (said !== undefined) this.#compare(JSON.parse(said) as Must, effects)
   }

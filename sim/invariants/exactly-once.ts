@@ -9,7 +9,8 @@ import { decodeEntry } from '../../engine/store/entry.ts'
 import { keysOf, replicaName } from '../../engine/store/keys.ts'
 import type { DeadLetter } from '../../engine/trace/events.ts'
 import { compareEffects } from '../expected.ts'
-import { byPath, type Effects } from '../reference.ts'
+import { byPath, type Requests } from '../outside.ts'
+import type { Effects } from '../reference.ts'
 import { describe, type EndState, type Invariant, type InvariantContext, type MakeInvariant } from './invariant.ts'
 
 class ExactlyOnce implements Invariant {
@@ -20,15 +21,24 @@ class ExactlyOnce implements Invariant {
     this.#context = context
   }
 
-  async end({ db, files }: EndState): Promise<void> {
-    const { graph, expected, report } = this.#context
+  async end({ db, files, expected, hasLost }: EndState): Promise<void> {
+    const { graph, report } = this.#context
     if (expected === undefined) return
     const seen = effectsOf(graph, db)
     // An item that took its daemon down three times is given up as poison; the reference knows nothing of crashes.
     if (seen === 'poisoned') return
-    const difference = await compareEffects(expected, { ...seen, files: byPath(files.writes) })
+    const difference = await compareEffects(expected, {
+      ...seen,
+      files: byPath(files.writes),
+      requests: hasLost ? onlyAsked(files.requests()) : files.requests(),
+    })
     if (difference !== undefined) report(...describe(difference))
   }
+}
+
+/** What was lost is done again, and items made anew have other keys: how often something was asked for is open then. */
+function onlyAsked(requests: Requests): Requests {
+  return Object.fromEntries(Object.entries(requests).map(([what, { most }]) => [what, { sure: most, most: 0 }]))
 }
 
 /** What the server holds, in the form of the reference. */
@@ -51,7 +61,15 @@ export function effectsOf(graph: FlowGraph, db: Keyspace): Effects | 'poisoned' 
   for (const { loop, node, error, item } of records) {
     deadLetters[loop] = [...(deadLetters[loop] ?? []), { loop, node, code: error.code, item }]
   }
-  return { queues, deadLetters, iterations, state: hash(db, keys.state), runtime: hash(db, keys.runtime), files: {} }
+  return {
+    queues,
+    deadLetters,
+    iterations,
+    state: hash(db, keys.state),
+    runtime: hash(db, keys.runtime),
+    files: {},
+    requests: {},
+  }
 }
 
 function hash(db: Keyspace, key: string): JsonObject {

@@ -14,7 +14,14 @@ export type InvariantName = keyof typeof inWords
 export type Violation = { invariant: InvariantName; expected: string; seen: string }
 
 /** The world when a workflow has completed and everything has come to rest. */
-export type EndState = { db: Keyspace; files: MemoryFiles }
+export type EndState = {
+  db: Keyspace
+  files: MemoryFiles
+  /** Whether the server went back in time. */
+  hasLost: boolean
+  /** Undefined when it is not determined. */
+  expected: Expected | undefined
+}
 
 export type Report = (expected: string, seen: string) => void
 
@@ -31,7 +38,6 @@ export interface Invariant {
 
 export type InvariantContext = {
   graph: FlowGraph
-  expected: Expected | undefined
   report: Report
 }
 

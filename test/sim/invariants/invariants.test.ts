@@ -19,7 +19,7 @@ const letter = (kind: 'in' | 'out', key: string) => [kind, 'dl', `dl-${key}`] as
 /** What an invariant reports of a history. */
 function reports(make: MakeInvariant, history: (invariant: Invariant) => void): string[] {
   const seen: string[] = []
-  const invariant = make({ graph, expected: undefined, report: (_expected, what) => seen.push(what) })
+  const invariant = make({ graph, report: (_expected, what) => seen.push(what) })
   history(invariant)
   return seen
 }
@@ -119,7 +119,7 @@ describe('conservation', () => {
     const seen = reports(conservation, invariant => {
       const applied = appliedOf('commit', [push('a')])
       invariant.applied?.(applied)
-      void invariant.end?.({ db: applied.db, files: new MemoryFiles({}) })
+      void invariant.end?.({ db: applied.db, files: new MemoryFiles({}), hasLost: false, expected: undefined })
     })
     expect(seen).toEqual(['at end it is nowhere'])
   })
@@ -283,7 +283,7 @@ describe('completion', () => {
     const seen = reports(completion, invariant => {
       const { db } = appliedOf('x', [])
       db.hset('oe:{w}:meta', 'status', 'completed')
-      void invariant.end?.({ db, files: new MemoryFiles({}) })
+      void invariant.end?.({ db, files: new MemoryFiles({}), hasLost: false, expected: undefined })
     })
     expect(seen).toEqual(['not ended: count, in'])
   })
