@@ -101,7 +101,11 @@ export const canaries = {
       count(12),
       ['out', 'queue-writer'],
       ['in', 'queue-reader'],
-      ['call', 'http-request', { method: 'POST', url: 'http://pay.test/{{ data.counter.current }}', timeout_seconds: 5 }],
+      [
+        'call',
+        'http-request',
+        { method: 'POST', url: 'http://pay.test/{{ data.counter.current }}', timeout_seconds: 5 },
+      ],
       ['note', 'file-writer', { file_path: 'log.txt', mode: 'a', content: '{{ data.counter.current }}' }],
       ['done', 'queue-writer', { queue_name: 'done' }],
     ],

@@ -201,7 +201,10 @@ async function tell(done: readonly Exploration[], how: Told, io: Io): Promise<nu
   for (const each of found) await tellFailure(each, how, io)
   const summary = summarise(done, how.patience.tookMs())
   if (how.junit !== undefined) await writeJunit(how.junit, simSuite(done, how.names, summary.wall_ms))
-  for (const line of io.isJson ? [JSON.stringify(summary)] : summaryInWords(summary)) io.out(line)
+  for (const line of io.isJson
+    ? [JSON.stringify(summary)]
+    : summaryInWords(summary, done.find(each => each.echoed)?.echoed))
+    io.out(line)
   const worst = found.find(each => each.failure.kind !== 'inconclusive') ?? found[0]
   if (worst !== undefined) return exitCodes[worst.failure.kind]
   if (!how.patience.isInterrupted) return 0

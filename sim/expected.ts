@@ -9,6 +9,7 @@ import { canonicalJson, isJsonObject, type Json, jsonEqual } from '../engine/jso
 import { epochMs } from './clock.ts'
 import { writeName } from './mishaps.ts'
 import { type Order, orderOf } from './order.ts'
+import type { Requests } from './outside.ts'
 import { type Effects, idPrefix, runReference } from './reference.ts'
 
 /** What the reference leaves behind. It runs when first asked, for most runs are like the plain one in everything. */
@@ -184,6 +185,28 @@ function compareRequests({ plain, reordered, shifted }: References, seen: Effect
     if (came >= least && cameMost <= most) continue
     const expected = least === most ? `${most}` : `${least} to ${most}`
     return { what: `requests "${what}" by their Idempotency-Key`, expected, seen: `${came}` }
+  }
+  const isOdd = ([what]: [string, unknown]): boolean => all.every(({ requests }) => requests[what] === undefined)
+  // what fails halfway may have asked for more, and what has times or chance in it for something else
+  const isClosed = all.every(each => equal(Object.keys(each.requests), Object.keys(plain.requests)))
+  const [odd] =
+    isClosed && Object.keys(plain.deadLetters).length === 0 ? Object.entries(seen.requests).filter(isOdd) : []
+  if (odd !== undefined) return { what: `requests "${odd[0]}"`, expected: 'none', seen: `${odd[1].sure}` }
+  const isSure = (what: string): boolean => all.every(({ requests }) => requests[what] !== undefined)
+  const shared = sharedKey(plain.requests, isSure) === undefined ? sharedKey(seen.requests, isSure) : undefined
+  const what = 'requests of one Idempotency-Key'
+  return shared && { what, expected: 'one thing that is asked for', seen: `both "${shared.join('" and "')}"` }
+}
+
+/** Two things that are asked for under the same key: a service that knows keys would do one of them only. */
+function sharedKey(requests: Requests, isMeant: (what: string) => boolean): [string, string] | undefined {
+  const owners = new Map<string, string>()
+  for (const [what, { keys }] of Object.entries(requests).filter(([each]) => isMeant(each))) {
+    for (const key of keys.filter(each => each !== '')) {
+      const owner = owners.get(key)
+      if (owner !== undefined) return [owner, what]
+      owners.set(key, what)
+    }
   }
   return undefined
 }

@@ -21,10 +21,12 @@ export type Exploration = {
   runs: number
   found: Found[]
   inconclusive: number
-  totals: Omit<Stats, 'reached' | 'faults' | 'steps'>
+  totals: Omit<Stats, 'reached' | 'faults' | 'steps' | 'echoed'>
   faults: Partial<Record<FaultKind, number>>
   /** Rare situations that so many seeds must have come upon, and did not. */
   neverReached: string[]
+  /** Of the first run that had one: a request that nobody answers but with a plain 200 and an echo. */
+  echoed?: string
   /** SHA-256 of the hashes of all runs, in the order of seeds; null when it was cut short. */
   traceHash: string | null
 }
@@ -153,6 +155,7 @@ class Tally {
   readonly #faults: Partial<Record<FaultKind, number>> = {}
   readonly reached = new Set<string>()
   readonly #hashes: string[] = []
+  #echoed: { at: number; request: string } | undefined
 
   add(done: Done, { failure, stats, hash }: Outcome): void {
     this.runs += 1
@@ -162,6 +165,9 @@ class Tally {
       this.#faults[kind as FaultKind] = (this.#faults[kind as FaultKind] ?? 0) + n
     }
     for (const situation of stats.reached) this.reached.add(situation)
+    if (stats.echoed !== undefined && done.at < (this.#echoed?.at ?? Number.POSITIVE_INFINITY)) {
+      this.#echoed = { at: done.at, request: stats.echoed }
+    }
     if (failure !== undefined) this.failed.push({ ...done, failure })
   }
 
@@ -185,6 +191,7 @@ class Tally {
       inconclusive: this.failed.filter(({ failure }) => failure.kind === 'inconclusive').length,
       totals: this.#totals,
       faults: Object.fromEntries(kinds),
+      ...(this.#echoed && { echoed: this.#echoed.request }),
     }
   }
 }

@@ -26,8 +26,8 @@ import {
 export type FileWrite = { path: string; mode: 'a' | 'w'; content: string }
 /** A request that the outside has carried out. `isSure`: by an iteration that went well. */
 export type Sent = { what: string; key: string; isSure: boolean }
-/** How often something was asked for, by Idempotency-Key: by iterations that went well, and by all. */
-export type Requests = Record<string, { sure: number; most: number }>
+/** How often something was asked for, by Idempotency-Key: by iterations that went well, and by all; and these keys. */
+export type Requests = Record<string, { sure: number; most: number; keys: string[] }>
 
 /** Names that are no files: answers to HTTP requests, what must hold in the end, and what went wrong with which request. */
 export const saidOutside = { http: 'sim:http', must: 'sim:must', mishaps: 'sim:mishaps' } as const
@@ -121,7 +121,11 @@ export class MemoryFiles {
       known.most.add(key)
       if (isSure) known.sure.add(key)
     }
-    return Object.fromEntries([...keys].map(([what, { sure, most }]) => [what, { sure: sure.size, most: most.size }]))
+    const counted = [...keys].map(([what, { sure, most }]) => [
+      what,
+      { sure: sure.size, most: most.size, keys: [...most] },
+    ])
+    return Object.fromEntries(counted) as Requests
   }
 
   /** What was said to hold in the end, as text; undefined when the files are not those of which it was said. */

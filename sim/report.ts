@@ -71,11 +71,24 @@ function daemonInWords({ daemon, life, boot, code = null }: JsonObject): string 
   return daemon === 'wakes up' ? daemon : `ends: ${daemon}${code === null ? '' : ` (${code})`}`
 }
 
-/** What was drawn for a run: which kinds of faults there are, and the speeds of the world. */
+/** What was drawn for a run: which kinds of faults there are and how many or how likely, and the speeds of the world. */
 export function describePlan(plan: Plan): string {
   const counts = new Map<string, number>()
-  for (const { kind } of plan.events) counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  const faults = [...counts].map(([kind, n]) => `${kind} ${n}`).join(', ') || 'none'
-  const { latencyMsMax, fsyncMs, comebackMsMax } = plan.settings
-  return `seed ${plan.seed}: latency up to ${latencyMsMax} ms, comeback up to ${comebackMsMax} ms, fsync every ${fsyncMs} ms; faults planned: ${faults}`
+  const odds: string[] = []
+  for (const { kind, args } of plan.events) {
+    if (typeof args.odds === 'number') odds.push(`${kind} for ${args.odds * 100} % of items`)
+    else counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  }
+  const faults = [...[...counts].map(([kind, n]) => `${kind} ${n}`), ...odds].join(', ') || 'none'
+  const { latencyMsMax, fsyncMs, comebackMsMax, instances, elsewhere, lagMs, faultsUntilMs } = plan.settings
+  const settings = [
+    `${instances} daemon${instances === 1 ? '' : 's'}`,
+    `latency up to ${latencyMsMax} ms`,
+    `comeback up to ${comebackMsMax} ms`,
+    `fsync every ${fsyncMs} ms`,
+    `replica ${lagMs} ms behind`,
+    `another machine ${elsewhere * 100} %`,
+    `faults until ${faultsUntilMs / 1_000} s`,
+  ]
+  return `seed ${plan.seed}: ${settings.join(', ')}; faults planned: ${faults}`
 }

@@ -1,13 +1,16 @@
 /** The figures at the end: what was done, how much of it, and whether all of it held. */
 import type { Exploration, Progress } from './explore.ts'
 
-/** For people. */
-export function summaryInWords(summary: Summary): string[] {
+/** For people. `echoed` is a request that had no handler. */
+export function summaryInWords(summary: Summary, echoed?: string): string[] {
   const { runs, failures, inconclusive, commits, crashes, never_reached: never } = summary
   const faults = Object.values(summary.faults_applied).reduce((sum, n) => sum + n, 0)
   const did = `${commits} commits, ${faults} faults applied, ${crashes} crashes`
   const time = `${Math.round(summary.simulated_ms / 1000)} s simulated in ${(summary.wall_ms / 1000).toFixed(1)} s`
   return [
+    ...(echoed === undefined
+      ? []
+      : [`nobody says what answers "${echoed}": such requests got a plain 200 with an echo`]),
     ...(never.length === 0 ? [] : [`never reached: ${never.join('; ')}`]),
     `${runs} runs, ${failures} failures, ${inconclusive} inconclusive; ${did}; ${time}`,
     `trace hash ${summary.trace_hash ?? 'none: it was cut short, or time decided how far it got'}`,

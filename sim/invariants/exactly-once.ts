@@ -38,7 +38,9 @@ class ExactlyOnce implements Invariant {
 
 /** What was lost is done again, and items made anew have other keys: how often something was asked for is open then. */
 function onlyAsked(requests: Requests): Requests {
-  return Object.fromEntries(Object.entries(requests).map(([what, { most }]) => [what, { sure: most, most: 0 }]))
+  return Object.fromEntries(
+    Object.entries(requests).map(([what, { most }]) => [what, { sure: most, most: 0, keys: [] }]),
+  )
 }
 
 /** What the server holds, in the form of the reference. */
