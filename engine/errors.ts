@@ -27,6 +27,9 @@ const codes = {
   POISON: 'an item took its worker down too often',
   RESPONDED: 'two nodes answered the same request',
   API_TIMEOUT: 'a request took longer than its time-out',
+  WORKER_DIED: 'the worker that a loop ran in ended before the loop did',
+  WORKER_REFUSED: 'a worker speaks another version, or knows another definition',
+  LOOP_STALLED: 'a loop neither polled nor committed while it should',
   NOT_SUPPORTED: 'something this version or this mode does not do',
   // development mode (1.9)
   NODE_UNKNOWN: 'a workflow has no node of this id',

@@ -3,9 +3,11 @@
  * run, supervises its loops, stops them; everything it knows across crashes is in Redis.
  */
 import { assert, EngineError, type ErrorRecord, toErrorRecord } from './errors.ts'
-import type { FlowGraph } from './graph/flow-graph.ts'
-import type { Ports } from './ports.ts'
-import { type SuperviseResult, Supervisor } from './run/supervisor.ts'
+import type { FlowGraph, FlowLoop } from './graph/flow-graph.ts'
+import type { Pool } from './node/node.ts'
+import type { Pools, Ports } from './ports.ts'
+import type { SuperviseResult } from './run/replica-keeper.ts'
+import { Supervisor } from './run/supervisor.ts'
 import {
   type BeginMode,
   beginRun,
@@ -23,8 +25,11 @@ import type { TraceSink } from './trace/trace.ts'
 export type Status = 'idle' | 'running' | 'paused' | 'draining' | 'completed' | 'failed' | 'stopped'
 export type RunEnd = { status: 'completed' | 'stopped' | 'failed'; error?: ErrorRecord }
 export type Started = { run: string; resumed: boolean; orphanedQueues: string[] }
-/** `served`: this process runs the loop; another may. */
-export type LoopStatus = { id: string; status: Status; served: boolean } & LoopState
+/**
+ * `served`: this process runs the loop; another may. `trouble`: why it crashed or got nowhere, until it has processed
+ * something again; `failed` is a loop that crashed too often and waits for `resume`.
+ */
+export type LoopStatus = { id: string; status: Status; pool: Pool; served: boolean; trouble?: string } & LoopState
 export type EngineStatus = {
   status: Status
   run: string | undefined
@@ -36,16 +41,20 @@ export type EngineStatus = {
 export type EngineOptions = {
   graph: FlowGraph
   ports: Ports
+  /** Workers for loops whose pool is `thread` or `process`; without any, all loops run in this thread. */
+  pools?: Pools | undefined
+  /** Where all loops run, whatever the workflow says. */
+  pool?: Pool | undefined
   onEvent?: EventSink
   /** Takes what a replay needs of every iteration (see `openTrace`); recording nothing costs nothing. */
   record?: TraceSink | undefined
 }
 
 export class FlowEngine {
+  readonly #options: EngineOptions
   readonly #graph: FlowGraph
   readonly #ports: Ports
   readonly #onEvent: EventSink
-  readonly #record: TraceSink | undefined
   readonly #ended: (end: RunEnd) => void
   /** Settles (never rejects) when every loop has completed, or the engine was stopped, killed or failed. */
   readonly done: Promise<RunEnd>
@@ -58,10 +67,10 @@ export class FlowEngine {
   #again: BeginMode = 'resume'
 
   constructor(options: EngineOptions) {
+    this.#options = options
     this.#graph = options.graph
     this.#ports = options.ports
     this.#onEvent = options.onEvent ?? (() => undefined)
-    this.#record = options.record
     let ended: (end: RunEnd) => void = () => undefined
     this.done = new Promise(resolve => {
       ended = resolve
@@ -118,20 +127,32 @@ export class FlowEngine {
     await this.#wish(loop, 'pause')
   }
 
+  /** Also starts a loop again that was given up after too many crashes. */
   async resume(loop = ''): Promise<void> {
     await this.#wish(loop, '')
   }
 
   status(): EngineStatus {
     const supervisor = this.#supervisor
-    const loops = this.#graph.loops.map(({ id }) => {
-      const paused = this.#status === 'running' && supervisor?.control(id)?.paused === true
-      const served = supervisor?.isServed(id) === true
-      return { id, status: paused ? ('paused' as const) : this.#status, served, ...this.#tracker.loop(id) }
-    })
+    const loops = this.#graph.loops.map(loop => this.#loopStatus(loop))
     const allPaused = this.#status === 'running' && loops.every(loop => loop.status === 'paused')
     const status = allPaused ? 'paused' : this.#status
     return { status, run: this.#run?.run, loops, idleSinceMs: supervisor?.idleSince() }
+  }
+
+  #loopStatus({ id, pool }: FlowLoop): LoopStatus {
+    const supervisor = this.#supervisor
+    const trouble = supervisor?.trouble(id)
+    const paused = supervisor?.isPaused(id) === true ? 'paused' : 'running'
+    const own = trouble?.failed === true ? 'failed' : paused
+    return {
+      id,
+      status: this.#status === 'running' ? own : this.#status,
+      pool: this.#options.pools === undefined ? 'async' : (this.#options.pool ?? pool),
+      served: supervisor?.isServed(id) === true,
+      ...(trouble === undefined ? {} : { trouble: trouble.why }),
+      ...this.#tracker.loop(id),
+    }
   }
 
   /** Counted in Redis over the whole run: all processes, all restarts. */
@@ -159,13 +180,7 @@ export class FlowEngine {
     if (run.how === 'idle') return run
     this.#run = run
     this.#emit({ type: 'workflow_started', ...this.#stamp(), resumed: run.how !== 'new' })
-    for (const { id, pool } of this.#graph.loops) if (pool !== 'async') this.#warnPool(id, pool)
     return run
-  }
-
-  #warnPool(loop: string, pool: string): void {
-    const message = `Loop "${loop}" asks for pool "${pool}", which this version does not have yet; it runs in "async"`
-    this.#emit({ type: 'warning', ...this.#stamp(), loop, code: 'POOL_MISSING', message })
   }
 
   async #superviseToTheEnd(run: StartedRun): Promise<void> {
@@ -187,11 +202,9 @@ export class FlowEngine {
 
   async #supervise({ run, seed }: StartedRun): Promise<SuperviseResult> {
     const supervisor = new Supervisor({
-      graph: this.#graph,
+      ...this.#options,
       run: { id: run, seed },
-      ports: this.#ports,
       emit: event => this.#emit(event),
-      record: this.#record,
       onStopWish: wish => void this.stop(wish === 'kill' ? { drainMs: 0 } : {}),
     })
     this.#supervisor = supervisor
@@ -229,9 +242,8 @@ export class FlowEngine {
     }
     await setWish(this.#ports.redis, { workflow: this.#graph.workflow.id, loop }, wish)
     for (const id of loop === '' ? ids : [loop]) {
-      const control = this.#supervisor?.control(id)
-      if (wish === 'pause') control?.pause()
-      else control?.resume()
+      if (wish === 'pause') this.#supervisor?.pause(id)
+      else this.#supervisor?.resume(id)
     }
   }
 

@@ -46,8 +46,28 @@ export const limits = {
   /** Sessions of development mode; the one that was idle longest gives way. */
   devSessionsMax: 100,
   devSessionIdleMs: 30 * 60_000,
+  /** How long a crashed loop rests, and a producer that failed, at first; doubling to the second. */
   producerPauseMs: 1_000,
   producerPauseMsMax: 30_000,
+  /** Crashes of a replica without an iteration in between, after which it is not started again on its own. */
+  crashesMax: 10,
+  /** How often workers are looked at from outside. */
+  workerCheckMs: 3_000,
+  /** How long a worker may take from its start to its first word. */
+  workerStartMs: 30_000,
+  /** How long a worker may take to end after it was told to, and after it was made to. */
+  workerGraceMs: 5_000,
+  /** How long a worker may give no sign of life at all. */
+  workerSilenceMsMax: 15_000,
+  /** How long a node may block its worker's event loop beyond its time limit. */
+  hardTimeoutGraceMs: 5_000,
+  /** How long a loop that should may neither poll nor commit. */
+  idleMsMax: 60_000,
+  /** What a process needs beside the heap that `memory_mb` bounds. */
+  processMemoryMb: 128,
+  /** Events of a worker travel together, so many or for so long. */
+  batchEventsMax: 256,
+  batchMs: 20,
   /** The longest sleep a host timer holds (2^31-1 ms); longer ones are split. */
   timerMsMax: 2_147_483_647,
   graphNodesMax: 10_000,

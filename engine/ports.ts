@@ -4,6 +4,7 @@
  */
 import type { Json } from './json.ts'
 import type { Keyspace } from './memory-redis/keyspace.ts'
+import type { ExitCause, FromWorker, LoopTask, ToWorker, WorkerHealth } from './run/pool-protocol.ts'
 
 /**
  * Time. `now` is the wall clock, for stamps and schedules, and may jump; `monotonic` is for durations and never does.
@@ -88,6 +89,26 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface Log {
   write(level: LogLevel, message: string, fields: Record<string, Json>): void
+}
+
+/** What a worker tells whoever had it started: messages in order, and at last, once, how it ended. */
+export type WorkerListener = {
+  message(message: FromWorker): void
+  exited(cause: ExitCause): void
+}
+
+export interface LoopWorker {
+  /** Arrives in order, or not at all. */
+  send(message: ToWorker): void
+  health(): WorkerHealth
+  /** `ask`: it may still do something about it (SIGTERM); `force`: it may not (SIGKILL). */
+  terminate(how: 'ask' | 'force'): void
+}
+
+/** Where loops run that are not to run in this very thread: each in a worker of its own. */
+export interface Pools {
+  /** Never throws: what goes wrong is how the worker ended. The task is data, and crosses by value. */
+  start(task: LoopTask, listener: WorkerListener): LoopWorker
 }
 
 export type Ports = {

@@ -12,7 +12,7 @@ import type { EngineEvent } from '../engine/trace/events.ts'
 import type { SimTime } from './clock.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
 import { spoil } from './garbage.ts'
-import { Instance, type StartEngine } from './instance.ts'
+import { Instance, type InstanceOptions, type StartEngine } from './instance.ts'
 import type { LifeNews } from './life.ts'
 import { LocalTime } from './local-time.ts'
 import type { Victim } from './misbehave.ts'
@@ -38,7 +38,10 @@ export type DaemonsHost = {
   /** For the trace. */
   tell(line: JsonObject): void
   life(news: LifeNews): void
-  event(event: EngineEvent, daemon: number): void
+  /** Somebody died: what was told by then has no end. */
+  forget(teller: string): void
+  /** `teller`: a life of a daemon, or one of its workers. */
+  event(event: EngineEvent, daemon: number, teller: string): void
   /** An engine ended with an error that is nobody's but its own. */
   failed(error: unknown): void
 }
@@ -145,17 +148,19 @@ export class Daemons {
     const local = new LocalTime(time)
     daemon.local = local
     const wire = this.#wire(daemon, local, () => instance)
-    const graph = graphFor({ noted: mood => this.#host.book.note(mood), kill: wire.crash, spoil })
+    const crash = (): void => this.#crash(daemon, instance)
+    const graph = graphFor({ noted: mood => this.#host.book.note(mood), kill: crash, spoil })
     const instance = new Instance({
       name: `${number}.${lives}`,
       pid: pidOf(daemon),
       boot,
       graph,
       wire,
+      pools: this.#pools(wire, local),
       files,
       startEngine,
       isGone: identity => identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false,
-      onEvent: event => this.#host.event(event, number),
+      onEvent: (event, teller) => this.#host.event(event, number, teller),
       onEnd: end => this.#ended(daemon, end),
     })
     daemon.instance = instance
@@ -175,15 +180,28 @@ export class Daemons {
       latencyMsMax,
       comebackMsMax,
       fault,
-      crash: () => {
-        this.crashes += 1
-        if (!instance().isAlive) return
-        this.#dies(daemon)
-        this.#comeback(daemon)
+      dies: (moment, at) => {
+        const kind = `crash-${moment}` as const
+        if (book.take(kind, at) === undefined) return false
+        fault(kind, at)
+        this.#crash(daemon, instance())
+        return true
       },
       strike: request => this.#strike(daemon, local, request),
       admits: request => request.op !== 'start-run' || this.#mayStart(daemon, instance()),
     }
+  }
+
+  #pools(wire: Wire, local: LocalTime): InstanceOptions['pools'] {
+    const { files, graphFor, tell, forget, failed } = this.#host
+    return { wire, local, files, graphFor, tell, forget, failed }
+  }
+
+  #crash(daemon: Daemon, instance: Instance): void {
+    this.crashes += 1
+    if (!instance.isAlive) return
+    this.#dies(daemon)
+    this.#comeback(daemon)
   }
 
   /** What a plan has in store for a daemon as it sends an operation. */
@@ -225,6 +243,7 @@ export class Daemons {
   #dies(daemon: Daemon): void {
     if (daemon.instance?.isAlive !== true) return
     daemon.instance.die()
+    this.#host.forget(`${daemon.number}.${daemon.lives}`)
     this.#news(daemon, 'dies')
   }
 

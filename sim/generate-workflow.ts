@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { requireWorkflow } from '../engine/graph/load-workflow.ts'
 import { hashUnit } from '../engine/hash.ts'
 import type { JsonObject } from '../engine/json.ts'
+import type { Pool } from '../engine/node/node.ts'
 import { defaultRegistry, type NodeRegistry } from '../engine/node/node-registry.ts'
 import { buildSteps, type StepKind, stepKinds } from './generate-steps.ts'
 import { loadSubject, type Source, type Subject } from './subject.ts'
@@ -24,6 +25,7 @@ type LoopDraw = {
   /** Which reader its items go back to, until they have made their rounds. */
   back: number | undefined
   replicas: number
+  pool: Pool
 }
 
 export type WorkflowDraw = { loops: LoopDraw[]; queueLength: number }
@@ -42,6 +44,7 @@ const loop: fc.Arbitrary<LoopDraw> = fc.record({
   end: fc.constantFrom('queue', 'queue', 'queue', 'file'),
   back: fc.option(fc.nat({ max: 7 }), { freq: 5, nil: undefined }),
   replicas: fc.constantFrom(1, 1, 2, 3),
+  pool: fc.constantFrom<Pool[]>('async', 'async', 'thread', 'process'),
 })
 
 /** Draws of workflows: flat arrays only, for whoever wants to shrink them. */
@@ -63,7 +66,8 @@ export function workflowOfDraw(draw: WorkflowDraw): { workflow: JsonObject; file
     draft.from([{ node: begin ?? `r${index}` }])
     buildSteps(draft, each.steps, `l${index}`)
     writers.push(endLoop(draft, each, index, readers))
-    if (isReader && !draft.keepsState(`r${index}`)) draft.setReplicas(`r${index}`, each.replicas)
+    if (isReader && !draft.keepsState(`r${index}`)) draft.setLoop(`r${index}`, { replicas: each.replicas })
+    if (each.pool !== 'async') draft.setLoop(begin ?? `r${index}`, { pool: each.pool })
   }
   for (const { index, node } of readers) connect(draft, draw.loops[index] as LoopDraw, { index, node, writers })
   const loose = writers.filter(writer => !draft.isConnected(writer) && draft.form(writer).queue_name === undefined)

@@ -24,12 +24,17 @@ const most: Partial<Record<FaultKind, number>> = {
   'clock-jump': 3,
   'clock-drift': 3,
   'disk-full': 4,
+  'worker-hang': 3,
+  'worker-oom': 3,
+  'worker-version': 2,
 }
 const mostPerKind = 12
 
 /** Operations by how often they are hit: those that write ten times as often as the others. */
 const loopOperations = { commit: 5, claim: 5, acquire: 5, complete: 5, delay: 5, release: 5, wait: 0.5 }
 const otherOperations = { 'start-run': 5, renew: 0.5, hget: 0.5, hgetall: 0.5 }
+/** Of loops that run in a worker. */
+const workerOperations = { start: 60 }
 /** What is not Redis. */
 const outsideOperations = { write: 5, http: 5, read: 0.5 }
 
@@ -52,6 +57,7 @@ const notOnWait: ReadonlySet<FaultKind> = new Set([
   'stop',
   'clock-jump',
   'clock-drift',
+  'worker-hang',
 ])
 
 export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, allowed: readonly FaultKind[]): Plan {
@@ -76,14 +82,26 @@ function drawSettings(draws: Draws): PlanSettings {
   }
 }
 
-type Target = { op: string; loop: string; weight: number }
+type Target = { op: string; loop: string; weight: number; where: 'daemon' | 'worker' }
 
 function targetsOf(graph: FlowGraph): Target[] {
-  const perLoop = graph.loops.flatMap(({ id }) =>
-    Object.entries(loopOperations).map(([op, weight]) => ({ op, loop: id, weight })),
-  )
+  const perLoop = graph.loops.flatMap(({ id, pool }) => {
+    const where = pool === 'async' ? ('daemon' as const) : ('worker' as const)
+    const operations = pool === 'async' ? loopOperations : { ...loopOperations, ...workerOperations }
+    return Object.entries(operations).map(([op, weight]) => ({ op, loop: id, weight, where }))
+  })
   const others = Object.entries({ ...otherOperations, ...outsideOperations })
-  return [...perLoop, ...others.map(([op, weight]) => ({ op, loop: '', weight }))]
+  return [...perLoop, ...others.map(([op, weight]) => ({ op, loop: '', weight, where: 'daemon' as const }))]
+}
+
+/** Whether a fault of this kind can come about there at all. */
+function fits(kind: FaultKind, { op, where }: Target): boolean {
+  if (kind.startsWith('worker') && where === 'daemon') return false
+  if (op === 'start' || kind === 'worker-version') return op === 'start' && /^worker-(version|before)/.test(kind)
+  if (kind.startsWith('http-')) return op === 'http'
+  if (kind === 'disk-full') return op === 'write'
+  if (op in outsideOperations) return /^(crash|latency$)/.test(kind)
+  return op !== 'wait' || !notOnWait.has(kind)
 }
 
 /** Faults of one kind: for each operation the gaps between those it hits are drawn, in a length drawn for the run. */
@@ -96,8 +114,9 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
   }
   const gap = draws.pick(`gap ${kind}`, [4, 12, 40, 120])
   const found: (PlanEvent & { n: number })[] = []
-  for (const { op, loop, weight } of targets) {
-    if (!canHit(kind, op)) continue
+  for (const target of targets) {
+    if (!fits(kind, target)) continue
+    const { op, loop, weight } = target
     const key = `${kind} ${op} ${loop}`
     const gapMax = Math.ceil((2 * gap * targets.length) / (4 * weight))
     for (let n = draws.whole(key, 1, gapMax); n <= horizon; n += draws.whole(key, 1, gapMax)) {
@@ -108,15 +127,8 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
   return kept.map(({ n: _, ...event }) => event)
 }
 
-function canHit(kind: FaultKind, op: string): boolean {
-  if (kind.startsWith('http-')) return op === 'http'
-  if (kind === 'disk-full') return op === 'write'
-  if (op in outsideOperations) return /^(crash|latency$)/.test(kind)
-  return op !== 'wait' || !notOnWait.has(kind)
-}
-
 function actorOf(kind: FaultKind): PlanEvent['actor'] {
-  if (/^(crash|stop|pause|clock)/.test(kind)) return 'daemon'
+  if (/^(crash|stop|pause|clock|worker)/.test(kind)) return 'daemon'
   if (/^(http|disk)/.test(kind)) return 'outside'
   return /^(lost|reply|refused|latency)/.test(kind) ? 'connection' : 'server'
 }
@@ -128,6 +140,12 @@ function argsOf(kind: FaultKind, key: string, draws: Draws): JsonObject {
   if (/^(http-(error|status|timeout)|disk-full)$/.test(kind))
     return { ms: draws.pick(`${key} ms`, [0, 0, 1_000, 20_000]) }
   if (kind === 'pause') return { ms: draws.pick(`${key} ms`, [100, 3_000, 11_000, 30_000]) }
+  if (kind === 'worker-hang') {
+    return {
+      how: draws.pick(`${key} how`, ['loop', 'process']),
+      ms: draws.pick(`${key} ms`, [0, 0, 1_000, 11_000, 30_000]),
+    }
+  }
   if (kind === 'clock-jump') return { ms: draws.pick(`${key} ms`, [-20_000, -1_000, 1_000, 20_000]) }
   if (kind === 'clock-drift') return { percent: draws.pick(`${key} percent`, [-5, -0.1, 0.1, 5]) }
   return {}

@@ -7,9 +7,18 @@
  */
 import { type Cancel, epochMs, type SimTime } from './clock.ts'
 
+/** What is needed of time to act in it. */
+export interface Time {
+  readonly isPaused: boolean
+  monotonicMs(): number
+  wall(): number
+  after(ms: number, run: () => void): Cancel
+  end(): void
+}
+
 type Timer = { run: () => void; untilMs: number; restMs: number; stop: Cancel }
 
-export class LocalTime {
+export class LocalTime implements Time {
   readonly #world: SimTime
   readonly #timers = new Set<Timer>()
   #state: 'runs' | 'paused' | 'over' = 'runs'
@@ -94,5 +103,53 @@ export class LocalTime {
   #setWall(moreMs: number, rate: number): void {
     const offsetMs = this.wall() - epochMs - this.monotonicMs() + moreMs
     this.#wall = { offsetMs, rate, sinceMs: this.monotonicMs() }
+  }
+}
+
+/**
+ * The time of one worker: the clocks of the process that it lives in, and timers of its own, which end with it or stand
+ * still for ever when its event loop does.
+ */
+export class WorkerTime implements Time {
+  readonly #process: LocalTime
+  readonly #cancels = new Set<Cancel>()
+  #state: 'runs' | 'stuck' | 'over' = 'runs'
+
+  constructor(process: LocalTime) {
+    this.#process = process
+  }
+
+  get isPaused(): boolean {
+    return this.#state === 'stuck' || this.#process.isPaused
+  }
+  monotonicMs(): number {
+    return this.#process.monotonicMs()
+  }
+  wall(): number {
+    return this.#process.wall()
+  }
+
+  after(ms: number, run: () => void): Cancel {
+    if (this.#state === 'over') return () => undefined
+    const stop = this.#process.after(ms, () => {
+      this.#cancels.delete(cancel)
+      if (this.#state === 'runs') run()
+    })
+    const cancel = (): void => {
+      stop()
+      this.#cancels.delete(cancel)
+    }
+    this.#cancels.add(cancel)
+    return cancel
+  }
+
+  /** Nothing fires any more. */
+  stick(): void {
+    if (this.#state === 'runs') this.#state = 'stuck'
+  }
+
+  end(): void {
+    this.#state = 'over'
+    for (const cancel of this.#cancels) cancel()
   }
 }

@@ -89,17 +89,13 @@ export class SimRedis implements Redis {
 
   #send(op: string, loop: string, work: Omit<Request, keyof OperationName>): Promise<unknown> {
     if (this.#state === 'closed') return Promise.reject(unavailable())
-    const { server, book, fault, crash, strike } = this.#wire
+    const { server, book, fault, dies, strike } = this.#wire
     const request = { ...server.name(op, loop), ...work }
     return new Promise((resolve, reject) => {
       if (this.#state === 'dead') return
       strike(request)
       const flight = { request, resolve, reject }
-      if (book.take('crash-before', request) !== undefined) {
-        fault('crash-before', request)
-        crash()
-        return
-      }
+      if (dies('before', request)) return
       this.#flights.add(flight)
       if (book.take('refused', request) !== undefined) this.#refuse(flight, 'refused')
       else if (book.take('lost-before', request) !== undefined) {
@@ -132,14 +128,12 @@ export class SimRedis implements Redis {
   // --- at the server, and back
 
   #arrive(flight: Flight): void {
-    const { server, book, fault, crash, admits } = this.#wire
+    const { server, book, fault, dies, admits } = this.#wire
     if (!admits(flight.request)) return
     const outcome = server.execute(flight.request)
     if (outcome === undefined || this.#state === 'dead') return
-    if (book.take('crash-applied', flight.request) !== undefined) {
-      fault('crash-applied', flight.request)
-      crash()
-    } else if (book.take('refused-applied', flight.request) !== undefined) {
+    if (dies('applied', flight.request)) return
+    if (book.take('refused-applied', flight.request) !== undefined) {
       this.#refuse(flight, 'refused-applied')
     } else if (book.take('reply-lost', flight.request) !== undefined) {
       fault('reply-lost', flight.request)
@@ -158,12 +152,7 @@ export class SimRedis implements Redis {
   }
 
   #deliver(flight: Flight, outcome: Outcome<unknown>): void {
-    const { book, fault, crash } = this.#wire
-    if (book.take('crash-replied', flight.request) !== undefined) {
-      fault('crash-replied', flight.request)
-      crash()
-      return
-    }
+    if (this.#wire.dies('replied', flight.request)) return
     this.#flights.delete(flight)
     if (outcome.ok) flight.resolve(outcome.reply)
     else flight.reject(outcome.error)

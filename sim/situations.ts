@@ -13,6 +13,7 @@ import type { LifeNews } from './life.ts'
 import type { Applied } from './server.ts'
 import { ofEngine } from './situations-engine.ts'
 import { ofHolders } from './situations-holders.ts'
+import { ofPools } from './situations-pools.ts'
 import { ofStore } from './situations-store.ts'
 
 /** Each says whether this is it. */
@@ -30,7 +31,7 @@ export type Situation = { name: string; watch: (known: Known) => Watch }
 /** Told by the world itself. */
 export const completionLost = 'Redis lost a completion after it was told'
 
-const watched: readonly Situation[] = [...ofStore, ...ofHolders, ...ofEngine]
+const watched: readonly Situation[] = [...ofStore, ...ofHolders, ...ofEngine, ...ofPools]
 export const situations: readonly string[] = [...watched.map(({ name }) => name), completionLost]
 
 export type Holder = { holder: string; pid: number }

@@ -35,7 +35,7 @@ export class SimWaits {
       const abort = (): void => this.#end(wait, () => resolve(false))
       const forget = (): void => signal?.removeEventListener('abort', abort)
       const wait: Wait = { name, key, timeoutMs, cancel: () => undefined, forget, resolve, reject }
-      if (this.#crashes(wait, 'crash-before')) return
+      if (this.#wire.dies('before', name)) return
       this.#waits.add(wait)
       signal?.addEventListener('abort', abort, { once: true })
       if (this.#wire.book.take('refused', name) !== undefined) {
@@ -88,7 +88,7 @@ export class SimWaits {
 
   #woken(wait: Wait): void {
     const { book, fault } = this.#wire
-    if (this.#crashes(wait, 'crash-applied')) return
+    if (this.#wire.dies('applied', wait.name)) return
     if (book.take('reply-lost', wait.name) !== undefined) {
       fault('reply-lost', wait.name)
       this.#again(wait)
@@ -98,7 +98,7 @@ export class SimWaits {
   #reply(wait: Wait, settle: () => void): void {
     const { local, draws, latencyMsMax } = this.#wire
     wait.cancel = local.after(draws.whole('latency', 1, latencyMsMax), () => {
-      if (!this.#crashes(wait, 'crash-replied')) this.#end(wait, settle)
+      if (!this.#wire.dies('replied', wait.name)) this.#end(wait, settle)
     })
   }
 
@@ -117,13 +117,5 @@ export class SimWaits {
     wait.cancel()
     wait.forget()
     settle()
-  }
-
-  #crashes(wait: Wait, kind: 'crash-before' | 'crash-applied' | 'crash-replied'): boolean {
-    const { book, fault, crash } = this.#wire
-    if (book.take(kind, wait.name) === undefined) return false
-    fault(kind, wait.name)
-    crash()
-    return true
   }
 }

@@ -12,7 +12,7 @@ const timeoutSeconds = 20
 export class WorkflowDraft {
   readonly #nodes: { id: string; type: string; form: JsonObject }[] = []
   readonly #edges: { source: string; target: string; sourceHandle: string | null }[] = []
-  readonly #replicas: Record<string, JsonObject> = {}
+  readonly #loops: Record<string, JsonObject> = {}
   #ends: readonly End[] = []
   /** Whether the open ends are behind a cut: what follows is a loop of its own. */
   isInBackground = false
@@ -66,14 +66,14 @@ export class WorkflowDraft {
     return type !== 'queue-writer' && this.#edges.some(edge => edge.source === from && this.keepsState(edge.target))
   }
 
-  setReplicas(loop: string, replicas: number): void {
-    this.#replicas[loop] = { replicas }
+  setLoop(loop: string, settings: JsonObject): void {
+    this.#loops[loop] = { ...this.#loops[loop], ...settings }
   }
 
   workflow(queueLength: number): JsonObject {
     return {
       id: 'generated',
-      settings: { queues: { max_length: queueLength }, loops: this.#replicas },
+      settings: { queues: { max_length: queueLength }, loops: this.#loops },
       nodes: this.#nodes.map(({ id, type, form }) => ({ id, type, data: { form, config: configOf(type) } })),
       edges: this.#edges.map((edge, i) => ({ id: `e${i}`, ...edge })),
     }

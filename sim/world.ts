@@ -15,7 +15,6 @@ import { askedFor, type Expected, expectedEffects, keptTell } from './expected.t
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
 import type { StartEngine } from './instance.ts'
 import { Invariants } from './invariants/index.ts'
-import type { LifeNews } from './life.ts'
 import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
 import { isMishap } from './mishaps.ts'
 import { MemoryFiles, saidOutside } from './outside.ts'
@@ -157,8 +156,9 @@ class World {
       isCompleted: () => this.#isCompleted(),
       fault: (kind, at) => this.#fault(kind, at),
       tell: line => this.#trace.add(line),
-      life: news => this.#life(news),
-      event: (event, daemon) => this.#event(event, daemon),
+      life: news => this.#situations.life(news),
+      forget: teller => this.#invariants.forget(teller),
+      event: (event, daemon, teller) => this.#event(event, daemon, teller),
       failed: error => this.#crashed(error),
     })
   }
@@ -280,17 +280,14 @@ class World {
     this.#noteViolation()
   }
 
-  #event(event: EngineEvent, daemon: number): void {
+  #event(event: EngineEvent, daemon: number, teller: string): void {
     this.#trace.add({ ms: this.#time.ms, daemon, event: traceEvent(event) })
-    if (event.type === 'warning' && event.code === 'LOOP_CRASHED') this.#crashed(new Error(event.message))
+    // the death of a worker is an accident, anything else a bug
+    const isBug = event.type === 'warning' && event.code === 'LOOP_CRASHED' && event.cause === undefined
+    if (isBug) this.#crashed(new Error(event.message))
     this.#situations.event(event, daemon)
-    this.#invariants.event(event, daemon)
+    this.#invariants.event(event, teller)
     this.#noteViolation()
-  }
-
-  #life(news: LifeNews): void {
-    this.#situations.life(news)
-    if (news.what === 'begins') this.#invariants.reborn(news.daemon)
   }
 
   /** What goes back in time with the server. */

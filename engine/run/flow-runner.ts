@@ -27,6 +27,7 @@ import { Iteration, NodeFailure } from './iteration.ts'
 import type { LoopControl } from './loop-control.ts'
 import { LoopEvents } from './loop-events.ts'
 import type { LoopScope } from './loop-scope.ts'
+import type { Pulse } from './pulse.ts'
 import { RuntimeCache } from './runtime-cache.ts'
 
 export type RunnerOptions = {
@@ -37,6 +38,10 @@ export type RunnerOptions = {
   ports: Ports
   control: LoopControl
   completion: CompletionTest
+  /** Seen from outside. */
+  pulse: Pulse
+  /** How the worker before this one died; '' when it did not. */
+  lastDeath: string
   emit: (event: EngineEvent) => void
   /** Takes what is recorded; nothing is when it is missing. */
   record?: TraceSink | undefined
@@ -68,19 +73,15 @@ export class FlowRunner {
     const where = { workflow: graph.workflow.id, run: run.id, loop: loop.id }
     this.#events = new LoopEvents(where, ports.clock, options.emit)
     const queues = new Map(graph.queues.map(queue => [queue.name, queue]))
+    const deadlines = new Deadlines(ports.clock, options.pulse)
     this.#scope = {
       graph,
       loop,
       queues,
       run,
       ports,
-      instances: new Instances(loop.nodes, {
-        clock: ports.clock,
-        aborted: options.control.aborted,
-        onCleanupError: (node, error) =>
-          this.#events.warning('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
-      }),
-      deadlines: new Deadlines(ports.clock),
+      instances: instancesOf(options, deadlines, this.#events),
+      deadlines,
       events: this.#events,
       state: new Map(),
       runtime: new Map(),
@@ -116,6 +117,7 @@ export class FlowRunner {
     } finally {
       deadlines.close()
       await instances.close()
+      deadlines.close()
     }
   }
 
@@ -204,7 +206,7 @@ export class FlowRunner {
       return { iteration, entry, node, error, item: next.item }
     }
     if (control.aborted.aborted) return 'aborted'
-    if (next.kind === 'poison') return failed(loop.producer, poison(next))
+    if (next.kind === 'poison') return failed(loop.producer, poison(next, this.#options.lastDeath))
     if (next.kind === 'failed') return failed(next.failure.node, next.failure.cause)
     try {
       await this.#abortable(iteration, iteration.walk(next.item))
@@ -356,12 +358,23 @@ export class FlowRunner {
   }
 }
 
+function instancesOf({ loop, ports, control }: RunnerOptions, deadlines: Deadlines, events: LoopEvents): Instances {
+  return new Instances(loop.nodes, {
+    clock: ports.clock,
+    deadlines,
+    aborted: control.aborted,
+    onCleanupError: (node, error) =>
+      events.warning('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
+  })
+}
+
 function recorderOf({ record, run, loop, replica, ports }: RunnerOptions, holder: string): LoopRecorder | undefined {
   if (record === undefined) return undefined
   return new LoopRecorder(record, { run: run.id, loop: loop.id, replica, instance: holder }, () => ports.clock.now())
 }
 
-function poison({ item, entry }: Arrival): EngineError {
+function poison({ item, entry }: Arrival, lastDeath: string): EngineError {
   const deaths = `the worker died ${entry?.charges} times while it was processing it alone`
-  return new EngineError('POISON', `Cannot process item "${item.id}": ${deaths}`)
+  const last = lastDeath === '' ? '' : `; the last time with ${lastDeath}`
+  return new EngineError('POISON', `Cannot process item "${item.id}": ${deaths}${last}`)
 }

@@ -7,10 +7,13 @@ import type { FlowNode } from '../graph/flow-graph.ts'
 import { limits } from '../limits.ts'
 import { Node } from '../node/node.ts'
 import type { Clock } from '../ports.ts'
+import type { Deadlines } from './deadlines.ts'
 import { within } from './within.ts'
 
 export type InstancesHost = {
   clock: Clock
+  /** Told how long setting up and cleaning up may take, where somebody watches from outside. */
+  deadlines?: Deadlines
   /** Setting up is given up when this aborts. */
   aborted: AbortSignal
   onCleanupError: (node: string, error: unknown) => void
@@ -54,7 +57,7 @@ export class Instances {
     try {
       const { clock, aborted } = this.#host
       const bound = { clock, ms: limits.nodeTimeoutMs, signal: aborted, what: 'its setup' }
-      await within(Promise.resolve(instance.setup()), bound)
+      await this.#working(bound.ms, () => within(Promise.resolve(instance.setup()), bound))
     } catch (error) {
       throw new EngineError('NODE_FAILED', `Cannot set up node "${node.id}": ${messageOf(error)}`, { cause: error })
     }
@@ -66,9 +69,20 @@ export class Instances {
     if (instance.cleanup === Node.prototype.cleanup) return
     try {
       const bound = { clock: this.#host.clock, ms: limits.cleanupMs, what: 'its cleanup' }
-      await within(Promise.resolve(instance.cleanup()), bound)
+      await this.#working(bound.ms, () => within(Promise.resolve(instance.cleanup()), bound))
     } catch (error) {
       this.#host.onCleanupError(id, error)
+    }
+  }
+
+  /** What it does counts as the work of a node for whoever watches from outside; `within` is what ends it. */
+  async #working(ms: number, work: () => Promise<void>): Promise<void> {
+    const { deadlines, clock } = this.#host
+    const deadline = deadlines?.add(clock.monotonic() + ms, () => undefined)
+    try {
+      await work()
+    } finally {
+      if (deadline !== undefined) deadlines?.remove(deadline)
     }
   }
 }

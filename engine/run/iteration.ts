@@ -21,6 +21,7 @@ import {
 } from '../node/node.ts'
 import type { TemplateScope } from '../node/template.ts'
 import type { Witness } from '../trace/witness.ts'
+import type { Deadline } from './deadlines.ts'
 import { Effects } from './effects.ts'
 import { forEachElement } from './for-each.ts'
 import type { LoopScope } from './loop-scope.ts'
@@ -49,7 +50,7 @@ export type IterationId = {
 }
 
 /** A node whose work has not let go. */
-type Running = { node: FlowNode; work: Promise<unknown>; reject: (reason: unknown) => void }
+type Running = { node: FlowNode; work: Promise<unknown>; reject: (reason: unknown) => void; deadline: Deadline }
 
 /** One walk through a plan: the loop's own, or a body's for one element. */
 type Pass = { plan: Plan; entry: NodeOutput; path: string; walk: Walk; outputs: NodeOutput[] }
@@ -130,6 +131,7 @@ export class Iteration {
       const grace = this.scope.ports.clock.sleep(limits.abortGraceMs, timer.signal).catch(() => undefined)
       await Promise.race([Promise.allSettled([...this.#running].map(each => each.work)), grace])
       timer.abort(noReason)
+      for (const { deadline } of this.#running) this.scope.deadlines.remove(deadline)
     }
     this.ended = true
     return [...this.#running].map(each => each.node)
@@ -216,9 +218,8 @@ export class Iteration {
     if (this.#aborted !== undefined) throw this.#aborted.reason
     const form = node.form.render(this.#templateScope(input.data), node.id)
     const context = new RunningContext(this, { nodeId: node.id, path: at.place }, form)
-    // a node written in JavaScript may forget its `async`
-    const work = Promise.resolve(this.scope.instances.get(node.id).execute(input, context))
-    return this.#bounded(node, work, at)
+    const instance = this.scope.instances.get(node.id)
+    return this.#bounded(node, at, () => instance.execute(input, context))
   }
 
   #templateScope(data: JsonObject): TemplateScope {
@@ -228,17 +229,20 @@ export class Iteration {
   }
 
   /** Settles with the node's work, or rejects as soon as the iteration is aborted or the node's time is up. */
-  #bounded<T>(node: FlowNode, work: Promise<T>, at: { place: string; startedMs: number }): Promise<T> {
+  #bounded<T>(node: FlowNode, at: { place: string; startedMs: number }, start: () => Promise<T>): Promise<T> {
     const { deadlines } = this.scope
     return new Promise<T>((resolve, reject) => {
-      const running: Running = { node, work, reject }
-      this.#running.add(running)
       const timeout = () => reject(timedOut(node))
       const expire = this.witness?.deadline(at.place, timeout) ?? timeout
-      const deadline = node.timeoutMs === 0 ? undefined : deadlines.add(at.startedMs + node.timeoutMs, expire)
+      const limitMs = node.timeoutMs === 0 ? Number.POSITIVE_INFINITY : node.timeoutMs
+      // before it starts: a node that blocks its event loop can be seen from outside only if its limit is known there
+      const deadline = deadlines.add(at.startedMs + limitMs, expire)
+      const work = started(start)
+      const running: Running = { node, work, reject, deadline }
+      this.#running.add(running)
       const settle = () => {
         this.#running.delete(running)
-        if (deadline !== undefined) deadlines.remove(deadline)
+        deadlines.remove(deadline)
       }
       work.then(
         value => {
@@ -291,6 +295,15 @@ function routed(node: FlowNode, result: NodeOutput | Routed): Routed {
   if (node.ports.includes(route)) return { output, route }
   const offered = node.ports.map(port => `"${port}"`).join(', ')
   throw new EngineError('ROUTE_UNKNOWN', `Cannot follow route "${route}" of node "${node.id}": it offers ${offered}`)
+}
+
+/** A node written in JavaScript may forget its `async`, and return or throw at once. */
+function started<T>(start: () => Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(start())
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 function timedOut({ id, timeoutMs }: FlowNode): EngineError {

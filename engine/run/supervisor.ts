@@ -1,53 +1,41 @@
 /**
- * Keeps the replicas of a run served: takes their leases, renews them, hands over and takes over, starts a crashed loop
- * again. Loops share nothing here but the timer that renews: one that fails, hangs or is fenced leaves the others running.
- *
- * V1 a replica is served by at most one runner of this process. V2 a lease is taken with a fresh holder every time, so
- * that nothing an earlier runner still has under way can count.
+ * Keeps the replicas of a run served: one keeper for each, and here what they share: the timer that renews their leases,
+ * the one that looks at them from outside, and what is told to all of them. Loops share nothing else: one that fails,
+ * hangs or is fenced leaves the others running.
  */
 import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
 import { limits } from '../limits.ts'
-import type { Ports } from '../ports.ts'
-import { replicaName, requeueQueue } from '../store/keys.ts'
-import { type CompletionTest, ReplicaStore } from '../store/replica-store.ts'
-import { retryTransient } from '../store/retry.ts'
-import { type AcquireAnswer, acquireReplica, renewLeases } from '../store/run-store.ts'
+import type { Pool } from '../node/node.ts'
+import type { Pools, Ports } from '../ports.ts'
+import { renewLeases } from '../store/run-store.ts'
 import type { Wish } from '../store/wishes.ts'
 import type { EngineEvent } from '../trace/events.ts'
 import type { TraceSink } from '../trace/trace.ts'
-import { FlowRunner, type ServeResult } from './flow-runner.ts'
 import { LoopControl } from './loop-control.ts'
-import { noReason } from './within.ts'
+import type { ExitCause } from './pool-protocol.ts'
+import { ReplicaKeeper, type SuperviseResult } from './replica-keeper.ts'
 
 export type SupervisorOptions = {
   graph: FlowGraph
   run: { id: string; seed: string }
   ports: Ports
+  /** Where loops run that ask for more than `async`; without any, all run here. */
+  pools?: Pools | undefined
+  /** Where all loops run, whatever they ask for. */
+  pool?: Pool | undefined
   emit: (event: EngineEvent) => void
   record?: TraceSink | undefined
   /** Somebody asked, through Redis, for the workflow to stop, or to be killed. */
   onStopWish: (wish: 'stop' | 'kill') => void
 }
 
-/** How supervising ended. `superseded`: the keys belong to another run or definition now. */
-export type SuperviseResult = 'completed' | 'stopped' | 'superseded'
-
 const waitingSaidEveryMs = 60_000
-
-type Replica = {
-  loop: FlowLoop
-  number: number
-  name: string
-  store: ReplicaStore | undefined
-  busy: boolean
-  ended: boolean
-}
 
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #controls: ReadonlyMap<string, LoopControl>
-  readonly #replicas: readonly Replica[]
+  readonly #keepers: readonly ReplicaKeeper[]
   readonly #leaseMs: number
   readonly #killed = new AbortController()
   /** The run is complete: whoever waits need not. */
@@ -59,21 +47,44 @@ export class Supervisor {
     this.#options = options
     const { loops, workflow } = options.graph
     this.#controls = new Map(loops.map(loop => [loop.id, new LoopControl()]))
-    this.#replicas = loops.flatMap(loop =>
-      Array.from({ length: loop.replicas }, (_, number) => {
-        return { loop, number, name: replicaName(loop.id, number), store: undefined, busy: false, ended: false }
-      }),
-    )
     this.#leaseMs = workflow.settings.lease_seconds * 1000
     this.#lastBusyMs = options.ports.clock.monotonic()
+    this.#keepers = loops.flatMap(loop =>
+      Array.from({ length: loop.replicas }, (_, number) => new ReplicaKeeper(this.#host(loop), number)),
+    )
+  }
+
+  #host(loop: FlowLoop): ConstructorParameters<typeof ReplicaKeeper>[0] {
+    const { graph, run, ports, pools, record, emit } = this.#options
+    return {
+      graph,
+      loop,
+      run,
+      ports,
+      record,
+      emit,
+      pools,
+      pool: pools === undefined ? 'async' : (this.#options.pool ?? loop.pool),
+      control: this.#controls.get(loop.id) as LoopControl,
+      killed: this.#killed.signal,
+      completed: this.#completed.signal,
+      onBusy: () => {
+        this.#lastBusyMs = ports.clock.monotonic()
+      },
+      onEnded: status => this.#noteEnded(status),
+      onSuperseded: () =>
+        this.abort(new EngineError('ITERATION_ABORTED', 'The loop stops: its run was replaced by another')),
+      onRetry: error => this.#sayWaiting(error),
+      warn: (code, message, cause) => this.#warn({ loop: loop.id, code, message }, cause),
+    }
   }
 
   /** Serves every replica until its loop ended, or until told to stop. */
   async run(): Promise<SuperviseResult> {
     const done = new AbortController()
-    const renewing = this.#renewForEver(done.signal)
+    const beside = [this.#renewForEver(done.signal), this.#checkForEver(done.signal)]
     try {
-      const keeping = this.#replicas.map(replica => this.#keep(replica))
+      const keeping = this.#keepers.map(keeper => keeper.keep())
       const results = await Promise.all(keeping).catch(async error => {
         this.kill(error)
         await Promise.allSettled(keeping)
@@ -83,24 +94,33 @@ export class Supervisor {
       return results.every(result => result === 'completed') ? 'completed' : 'stopped'
     } finally {
       done.abort()
-      await renewing
+      await Promise.all(beside)
     }
-  }
-
-  control(loop: string): LoopControl | undefined {
-    return this.#controls.get(loop)
   }
 
   /** Does what somebody asked for through Redis: of the workflow, and of these loops. */
   obey(workflow: Wish, loops: ReadonlyMap<string, Wish>): void {
     if (workflow === 'stop' || workflow === 'kill') this.#options.onStopWish(workflow)
     for (const [loop, wish] of loops) {
-      const control = this.#controls.get(loop)
       // one that drains must not be held up
-      if (control === undefined || control.draining.aborted) continue
-      if (workflow === 'pause' || wish === 'pause') control.pause()
-      else control.resume()
+      if (this.#controls.get(loop)?.draining.aborted !== false) continue
+      if (workflow === 'pause' || wish === 'pause') this.pause(loop)
+      else if (this.isPaused(loop)) this.resume(loop)
     }
+  }
+
+  pause(loop: string): void {
+    this.#controls.get(loop)?.pause()
+  }
+
+  /** Also starts again what was given up after too many crashes. */
+  resume(loop: string): void {
+    this.#controls.get(loop)?.resume()
+    for (const keeper of this.#of(loop)) keeper.tryAgain()
+  }
+
+  isPaused(loop: string): boolean {
+    return this.#controls.get(loop)?.paused === true
   }
 
   drain(): void {
@@ -115,154 +135,37 @@ export class Supervisor {
   /** Ends at once, leaving leases and claims to be recovered. */
   kill(reason: unknown): void {
     this.#killed.abort(reason)
+    for (const keeper of this.#keepers) keeper.kill()
     this.abort(reason)
   }
 
   /** Milliseconds (monotonic clock) since when no replica here has had anything to do; undefined while one has. */
   idleSince(): number | undefined {
-    return this.#replicas.some(replica => replica.busy) ? undefined : this.#lastBusyMs
+    return this.#keepers.some(keeper => keeper.isBusy) ? undefined : this.#lastBusyMs
   }
 
   isServed(loop: string): boolean {
-    return this.#replicas.some(replica => replica.loop.id === loop && replica.store !== undefined)
+    return this.#of(loop).some(keeper => keeper.serving !== undefined)
   }
 
-  // --- one replica
-
-  async #keep(replica: Replica): Promise<SuperviseResult> {
-    const control = this.#controls.get(replica.loop.id) as LoopControl
-    let own = { holder: '', blame: 'spare' as 'blame' | 'spare' }
-    let looks = 0
-    for (let crashes = 0; !control.draining.aborted; ) {
-      const answer = await this.#acquire(replica, own).catch(error => this.#unlessDraining(control, error))
-      if (answer === undefined) break
-      replica.ended = answer.kind === 'ended'
-      if (answer.kind === 'ended') {
-        if (this.#allEnded(answer.run)) return 'completed'
-        await this.#sleep(this.#lookAgainMs(looks++), [control.draining, this.#completed.signal])
-        continue
-      }
-      if (answer.kind === 'changed') return this.#superseded()
-      if (answer.kind === 'held') {
-        await this.#sleep(Math.min(answer.leftMs + 1, this.#lookAgainMs(looks++)), [control.draining])
-        continue
-      }
-      looks = 0
-      const end = await this.#serve(replica, answer)
-      if (end.result === 'drained') return 'stopped'
-      if (end.result !== 'lost') continue
-      own = { holder: answer.holder, blame: end.blame }
-      crashes = end.blame === 'blame' ? crashes + 1 : 0
-      if (crashes > 0)
-        await this.#sleep(Math.min(1000 * 2 ** (crashes - 1), limits.producerPauseMsMax), [control.draining])
-    }
-    return 'stopped'
+  /** What is wrong with a loop, in words; `failed` when it is not started again on its own. */
+  trouble(loop: string): { failed: boolean; why: string } | undefined {
+    const troubled = this.#of(loop).filter(keeper => keeper.trouble !== undefined)
+    const worst = troubled.find(keeper => keeper.isGivenUp) ?? troubled[0]
+    return worst && { failed: worst.isGivenUp, why: worst.trouble as string }
   }
 
-  /** Whoever cannot serve a replica looks again, soon at first: others hold on to it for long, or for ever. */
-  #lookAgainMs(looks: number): number {
-    return Math.min((this.#leaseMs / 10) * 2 ** looks, this.#leaseMs / 2)
-  }
-
-  /** Then nothing of the other replicas counts either: they must not wait for one that is no longer served. */
-  #superseded(): 'superseded' {
-    this.abort(new EngineError('ITERATION_ABORTED', 'The loop stops: its run was replaced by another'))
-    return 'superseded'
+  #of(loop: string): readonly ReplicaKeeper[] {
+    return this.#keepers.filter(keeper => keeper.loop.id === loop)
   }
 
   /** Until all replicas here know that the run is complete, Redis may still lose that, and they must be served again. */
-  #allEnded(run: 'running' | 'completed'): boolean {
-    if (run === 'completed' && this.#replicas.every(replica => replica.ended)) this.#completed.abort()
+  #noteEnded(run: 'running' | 'completed'): boolean {
+    if (run === 'completed' && this.#keepers.every(keeper => keeper.isEnded)) this.#completed.abort()
     return this.#completed.signal.aborted
   }
 
-  #unlessDraining(control: LoopControl, error: unknown): undefined {
-    if (control.draining.aborted) return undefined
-    throw error
-  }
-
-  /** Takes the lease if it is free, ran out, was ours, or belongs to a process that is certainly gone. */
-  async #acquire(
-    replica: Replica,
-    own: { holder: string; blame: 'blame' | 'spare' },
-  ): Promise<AcquireAnswer & { holder: string }> {
-    const { random } = this.#options.ports
-    const holder = random.nonce('holder')
-    const answer = await this.#tryAcquire(replica, holder, { gone: own.holder, blame: own.blame })
-    if (answer.kind !== 'held' || !this.#options.ports.host.isGone(answer.identity)) return { ...answer, holder }
-    return { ...(await this.#tryAcquire(replica, holder, { gone: answer.holder, blame: 'blame' })), holder }
-  }
-
-  #tryAcquire(
-    replica: Replica,
-    holder: string,
-    previous: { gone: string; blame: 'blame' | 'spare' },
-  ): Promise<AcquireAnswer> {
-    const { graph, run, ports } = this.#options
-    const request = {
-      workflow: graph.workflow.id,
-      loop: replica.loop.id,
-      replica: replica.number,
-      holder,
-      token: `${holder}:acquire:${previous.gone}`,
-      leaseMs: this.#leaseMs,
-      identity: ports.host.identity(),
-      ...previous,
-      hash: graph.hash,
-      run: run.id,
-    }
-    return this.#retry(replica.loop.id, () => acquireReplica(ports.redis, request))
-  }
-
-  async #serve(
-    replica: Replica,
-    lease: AcquireAnswer & { kind: 'acquired'; holder: string },
-  ): Promise<{ result: ServeResult } | { result: 'lost'; blame: 'blame' | 'spare' }> {
-    const { graph, ports } = this.#options
-    const { loop, number } = replica
-    const id = { workflow: graph.workflow.id, loop: loop.id, replica: number }
-    const control = this.#controls.get(loop.id) as LoopControl
-    if (lease.paused) control.pause()
-    replica.store = new ReplicaStore(id, lease, {
-      ...ports,
-      aborted: control.aborted,
-      killed: this.#killed.signal,
-      onRetry: error => this.#sayWaiting(error),
-    })
-    const runner = new FlowRunner(
-      {
-        ...this.#options,
-        loop,
-        replica: number,
-        control,
-        completion: completionTest(graph, loop, this.#options.run.id),
-        onActivity: activity => this.#note(replica, activity),
-      },
-      { store: replica.store, iterations: lease.iterations },
-    )
-    try {
-      return { result: await runner.serve() }
-    } catch (error) {
-      if (this.#killed.signal.aborted) return { result: 'drained' }
-      return { result: 'lost', blame: this.#explain(loop.id, error) }
-    } finally {
-      replica.store = undefined
-      this.#note(replica, 'waiting')
-    }
-  }
-
-  /** Says why a replica is no longer served; whether its claim may be to blame. */
-  #explain(loop: string, error: unknown): 'blame' | 'spare' {
-    const code = codeOf(error)
-    if (code === 'FENCED' || code === 'DIVERGED') {
-      this.#warn(loop, code, messageOf(error))
-      return 'spare'
-    }
-    this.#warn(loop, 'LOOP_CRASHED', `Loop "${loop}" crashed and starts again: ${messageOf(error)}`)
-    return 'blame'
-  }
-
-  // --- leases
+  // --- leases, health
 
   async #renewForEver(done: AbortSignal): Promise<void> {
     const { clock } = this.#options.ports
@@ -270,20 +173,34 @@ export class Supervisor {
     for (;;) {
       await clock.sleep(everyMs, done).catch(() => undefined)
       if (done.aborted || this.#killed.signal.aborted) return
+      for (const { serving } of this.#keepers) if (serving?.where === 'here') serving.loop.check()
       await this.#renew().catch(error =>
-        this.#warn(undefined, 'LEASE_NOT_RENEWED', `Cannot renew leases: ${messageOf(error)}`),
+        this.#warn({ code: 'LEASE_NOT_RENEWED', message: `Cannot renew leases: ${messageOf(error)}` }),
       )
     }
   }
 
   async #renew(): Promise<void> {
     const { ports, graph } = this.#options
-    const held = this.#replicas.flatMap(({ name, loop, store }) => (store === undefined ? [] : [{ name, loop, store }]))
-    const leases = held.map(({ name, store }) => ({ name, holder: store.holder }))
+    const asked = this.#keepers.filter(keeper => keeper.serving !== undefined || keeper.isGivenUp)
+    const leases = asked.map(({ name, serving }) => ({ name, holder: serving?.holder ?? '-' }))
     const answer = await renewLeases(ports.redis, graph.workflow.id, this.#leaseMs, leases)
-    for (const [i, { store }] of held.entries()) if (answer.held[i] === false) store.fence()
-    const wishes = new Map(held.map(({ loop }, i) => [loop.id, answer.loopWishes[i] ?? '']))
+    for (const [i, { serving }] of asked.entries()) if (answer.held[i] === false) serving?.loop.fence()
+    const wishes = new Map(asked.map(({ loop }, i) => [loop.id, answer.loopWishes[i] ?? '']))
     this.obey(answer.workflowWish, wishes)
+  }
+
+  /** Workers are looked at from outside. Whoever was itself held up until now has seen nothing of them meanwhile. */
+  async #checkForEver(done: AbortSignal): Promise<void> {
+    const { clock } = this.#options.ports
+    if (this.#keepers.every(keeper => keeper.pool === 'async')) return
+    for (;;) {
+      const dueMs = clock.monotonic() + limits.workerCheckMs
+      await clock.sleep(limits.workerCheckMs, done).catch(() => undefined)
+      if (done.aborted || this.#killed.signal.aborted) return
+      if (clock.monotonic() - dueMs > limits.workerCheckMs) continue
+      for (const { serving } of this.#keepers) if (serving?.where === 'worker') serving.loop.check()
+    }
   }
 
   // --- small things
@@ -294,57 +211,12 @@ export class Supervisor {
     const now = this.#options.ports.clock.monotonic()
     if (now - (this.#saidWaiting.get(code) ?? Number.NEGATIVE_INFINITY) < waitingSaidEveryMs) return
     this.#saidWaiting.set(code, now)
-    this.#warn(undefined, code, `Waiting for Redis, nothing is lost: ${messageOf(error)}`)
+    this.#warn({ code, message: `Waiting for Redis, nothing is lost: ${messageOf(error)}` })
   }
 
-  #note(replica: Replica, activity: 'busy' | 'waiting'): void {
-    if (replica.busy) this.#lastBusyMs = this.#options.ports.clock.monotonic()
-    replica.busy = activity === 'busy'
-  }
-
-  #retry<T>(loop: string, call: () => Promise<T>): Promise<T> {
-    const control = this.#controls.get(loop) as LoopControl
-    const onRetry = (error: unknown) => this.#sayWaiting(error)
-    const { clock } = this.#options.ports
-    return retryTransient({ clock, signal: control.draining, pauseMsMax: limits.wakeWaitMs, onRetry }, call)
-  }
-
-  /** Sleeps until the time is over or one of the signals aborts. */
-  async #sleep(ms: number, signals: readonly AbortSignal[]): Promise<void> {
-    const waking = new AbortController()
-    const wake = () => waking.abort(noReason)
-    for (const signal of signals) signal.addEventListener('abort', wake)
-    if (signals.some(signal => signal.aborted)) wake()
-    await this.#options.ports.clock.sleep(ms, waking.signal).catch(() => undefined)
-    for (const signal of signals) signal.removeEventListener('abort', wake)
-  }
-
-  #warn(loop: string | undefined, code: string, message: string): void {
+  #warn(said: { loop?: string; code: string; message: string }, cause?: ExitCause): void {
     const { graph, run, ports, emit } = this.#options
-    const where = loop === undefined ? {} : { loop }
-    emit({
-      type: 'warning',
-      time: ports.clock.now(),
-      workflow_id: graph.workflow.id,
-      run: run.id,
-      ...where,
-      code,
-      message,
-    })
-  }
-}
-
-/** What must be empty and ended before `loop`, with its cycle, can end. */
-function completionTest(graph: FlowGraph, loop: FlowLoop, run: string): CompletionTest {
-  const cycle = graph.loops.filter(other => loop.cycle.includes(other.id))
-  const unique = (names: readonly string[]) => [...new Set(names)]
-  return {
-    run,
-    loopCount: graph.loops.length,
-    cycle: cycle.map(member => member.id),
-    queues: unique(cycle.flatMap(member => [...member.sources, requeueQueue(member.id)])),
-    replicas: cycle.flatMap(member => Array.from({ length: member.replicas }, (_, n) => replicaName(member.id, n))),
-    upstream: unique(cycle.flatMap(member => member.upstream)),
-    wake: unique(cycle.flatMap(member => [member.id, ...member.downstream])),
+    const stamp = { time: ports.clock.now(), workflow_id: graph.workflow.id, run: run.id }
+    emit({ type: 'warning', ...stamp, ...said, ...(cause === undefined ? {} : { cause }) })
   }
 }

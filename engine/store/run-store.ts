@@ -223,6 +223,11 @@ export async function readState(
   return state
 }
 
+/** The run in which a loop ended last. */
+export async function runOfEnd(redis: Redis, workflow: string, loop: string): Promise<string | undefined> {
+  return (await redis.hget(keysOf(workflow).ended, loop)) ?? undefined
+}
+
 /** Variables as JSON text, by name. */
 export type RuntimeSnapshot = { version: string; variables: ReadonlyMap<string, string> }
 

@@ -1,6 +1,7 @@
 /** The events of a run (spec 4.2): what `run --json` prints, state trackers fold, traces record. */
 import type { ErrorRecord } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
+import type { ExitCause } from '../run/pool-protocol.ts'
 
 type Base = { /** epoch milliseconds */ time: number; workflow_id: string; run: string }
 type InLoop = Base & { /** the producer's node id */ loop: string }
@@ -39,6 +40,13 @@ export type EngineEvent =
   | (InLoop & { type: 'loop_completed' })
   | (Base & { type: 'workflow_completed' })
   | (Base & { type: 'workflow_failed'; error: ErrorRecord })
-  | (Base & { type: 'warning'; code: string; message: string; loop?: string })
+  | (Base & {
+      type: 'warning'
+      code: string
+      message: string
+      loop?: string
+      /** How the worker of a crashed loop ended, where it had one. */
+      cause?: ExitCause
+    })
 
 export type EventSink = (event: EngineEvent) => void

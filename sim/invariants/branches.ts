@@ -24,10 +24,6 @@ class Branches implements Invariant {
     this.#plans = plansOf(graph)
   }
 
-  reborn(): void {
-    this.#events.clear()
-  }
-
   event(event: EngineEvent): void {
     if (!('loop' in event) || !('iteration' in event)) return
     const at = `${event.loop} ${event.iteration}`

@@ -73,11 +73,6 @@ class FailFast implements Invariant {
     }
   }
 
-  reborn(): void {
-    this.#failed.clear()
-    this.#unsaid.clear()
-  }
-
   end(): void {
     for (const at of this.#unsaid) this.#report('each failed iteration has its dead letter told', `${at} has none`)
   }

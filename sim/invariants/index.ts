@@ -28,15 +28,15 @@ export const allInvariants: readonly MakeInvariant[] = [
   exactlyOnce,
 ]
 
-/** What these are told by one daemon is kept apart from what they are told by another. */
-const byDaemon: readonly MakeInvariant[] = [sequential, branches, failFast]
+/** What these are told by one daemon or worker is kept apart from what they are told by another. */
+const byTeller: readonly MakeInvariant[] = [sequential, branches, failFast]
 
 /** The invariants of one run. What they find first stays. */
 export class Invariants {
   readonly #all: readonly Invariant[]
-  /** Those of `#all` that are told the events of all daemons. */
+  /** Those of `#all` that are told the events of everybody. */
   readonly #ofAll: readonly Invariant[]
-  readonly #ofDaemon = new Map<number, readonly Invariant[]>()
+  readonly #ofTeller = new Map<string, readonly Invariant[]>()
   readonly #make: (make: MakeInvariant) => Invariant
   violation: Violation | undefined
 
@@ -49,25 +49,26 @@ export class Invariants {
       return invariant
     }
     this.#all = allInvariants.map(this.#make)
-    this.#ofAll = this.#all.filter((_, i) => !byDaemon.includes(allInvariants[i] as MakeInvariant))
+    this.#ofAll = this.#all.filter((_, i) => !byTeller.includes(allInvariants[i] as MakeInvariant))
   }
 
   applied(applied: Applied): void {
     for (const invariant of this.#all) invariant.applied?.(applied)
   }
-  event(event: EngineEvent, daemon: number): void {
-    for (const invariant of [...this.#ofAll, ...this.#of(daemon)]) invariant.event?.(event)
+  event(event: EngineEvent, teller: string): void {
+    for (const invariant of [...this.#ofAll, ...this.#of(teller)]) invariant.event?.(event)
   }
-  reborn(daemon: number): void {
-    for (const invariant of this.#of(daemon)) invariant.reborn?.()
+  /** A daemon or worker died: what it had begun, it never ended. */
+  forget(teller: string): void {
+    this.#ofTeller.delete(teller)
   }
   async end(end: EndState): Promise<void> {
-    for (const invariant of [...this.#all, ...[...this.#ofDaemon.values()].flat()])
+    for (const invariant of [...this.#all, ...[...this.#ofTeller.values()].flat()])
       if (this.violation === undefined) await invariant.end?.(end)
   }
-  #of(daemon: number): readonly Invariant[] {
-    const known = this.#ofDaemon.get(daemon) ?? byDaemon.map(this.#make)
-    this.#ofDaemon.set(daemon, known)
+  #of(teller: string): readonly Invariant[] {
+    const known = this.#ofTeller.get(teller) ?? byTeller.map(this.#make)
+    this.#ofTeller.set(teller, known)
     return known
   }
   save(): () => void {

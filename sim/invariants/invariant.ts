@@ -29,8 +29,6 @@ export interface Invariant {
   readonly name: InvariantName
   applied?(applied: Applied): void
   event?(event: EngineEvent): void
-  /** A daemon began its life: what the one before had begun, it never ended. */
-  reborn?(): void
   end?(end: EndState): void | Promise<void>
   /** A copy of the books; calling it goes back to them. */
   save?(): () => void

@@ -28,10 +28,6 @@ class Sequential implements Invariant {
     this.#loops = new Set(graph.loops.filter(loop => loop.replicas === 1).map(loop => loop.id))
   }
 
-  reborn(): void {
-    this.#tracks.clear()
-  }
-
   event(event: EngineEvent): void {
     if (!('loop' in event) || event.loop === undefined || !this.#loops.has(event.loop)) return
     if (event.type === 'loop_started') {

@@ -8,7 +8,7 @@ import { type Plan, parsePlan } from '../../sim/plan.ts'
 import { simulate } from '../../sim/world.ts'
 import { fault, graphOf, planOf, twoLoops } from './support.ts'
 
-const workflow = twoLoops(8)
+const workflow = { ...twoLoops(8), settings: { loops: { in: { pool: 'process' } } } }
 const graph = graphOf(workflow)
 const subject = { name: 'w', workflow, files: {}, graph }
 
@@ -27,6 +27,13 @@ describe('generatePlan', () => {
     expect([...kinds(['oom', 'crash-before'])].sort()).toEqual(['crash-before', 'oom'])
     expect(kinds(allFaultKinds).size).toBe(allFaultKinds.length)
     expect(kinds([]).size).toBe(0)
+  })
+
+  it('makes faults of workers only for loops that run in one', () => {
+    const here = graphOf(twoLoops(8))
+    const plans = Array.from({ length: 60 }, (_, i) => generatePlan({ ...subject, graph: here }, `${i}`, allFaultKinds))
+    const kinds = plans.flatMap(plan => plan.events.map(event => event.kind))
+    expect(kinds.filter(kind => kind.startsWith('worker'))).toEqual([])
   })
 })
 

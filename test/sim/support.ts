@@ -101,9 +101,12 @@ export function wireBench(events: readonly PlanEvent[] = []) {
     latencyMsMax: 3,
     comebackMsMax: 20,
     fault: kind => faults.push(kind),
-    crash: () => {
+    dies: (moment, at) => {
+      if (book.take(`crash-${moment}`, at) === undefined) return false
+      faults.push(`crash-${moment}`)
       crashes.push(time.ms)
       redis.die()
+      return true
     },
     strike: () => undefined,
     admits: () => true,

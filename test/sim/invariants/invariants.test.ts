@@ -232,14 +232,6 @@ describe('sequential', () => {
     ]
     expect(run(...events)).toEqual([])
   })
-  it('forgets what a dead daemon had begun', () => {
-    const seen = reports(sequential, invariant => {
-      invariant.event?.(event('iteration_started', 1))
-      invariant.reborn?.()
-      invariant.event?.(event('iteration_started', 1))
-    })
-    expect(seen).toEqual([])
-  })
 })
 
 describe('completion', () => {

@@ -1,0 +1,265 @@
+/**
+ * Keeps one replica served: takes its lease, has it served here or in a worker, hands over and takes over, and starts it
+ * again when it crashed, later each time, until it crashed too often without getting anywhere.
+ *
+ * V1 a replica is served by at most one runner of this process. V2 a lease is taken with a fresh holder every time, so
+ * that nothing an earlier runner still has under way can count. V3 the lease stays with the keeper: a worker that dies
+ * leaves it here, and who takes it next says who was to blame.
+ */
+import { codeOf, messageOf } from '../errors.ts'
+import type { FlowLoop } from '../graph/flow-graph.ts'
+import { limits } from '../limits.ts'
+import type { Pool } from '../node/node.ts'
+import type { Pools } from '../ports.ts'
+import { replicaName } from '../store/keys.ts'
+import { ReplicaStore } from '../store/replica-store.ts'
+import { retryTransient } from '../store/retry.ts'
+import { type AcquireAnswer, acquireReplica, runOfEnd } from '../store/run-store.ts'
+import type { EngineEvent } from '../trace/events.ts'
+import { Backoff } from './backoff.ts'
+import { describeExit, type ExitCause } from './pool-protocol.ts'
+import { RemoteLoop } from './remote-loop.ts'
+import { type Served, type ServedLoop, type ServeOptions, serveHere } from './served-loop.ts'
+import { noReason } from './within.ts'
+
+/** How supervising ended. `superseded`: the keys belong to another run or definition now. */
+export type SuperviseResult = 'completed' | 'stopped' | 'superseded'
+
+export type KeeperHost = Omit<ServeOptions, 'replica' | 'lease' | 'lastDeath' | 'onActivity'> & {
+  pools: Pools | undefined
+  pool: Pool
+  killed: AbortSignal
+  /** Aborted when the whole run is complete. */
+  completed: AbortSignal
+  /** Told before it may become idle. */
+  onBusy: () => void
+  /** The loop has ended; answers whether the run is over for everybody here. */
+  onEnded: (run: 'running' | 'completed') => boolean
+  /** Then nothing of the other replicas counts either: they must not wait for one that is no longer served. */
+  onSuperseded: () => void
+  warn: (code: string, message: string, cause?: ExitCause) => void
+}
+
+type Lease = AcquireAnswer & { kind: 'acquired'; holder: string }
+/** The holder that this keeper was, and what is to be said of it to the next. */
+type Previous = { gone: string; blame: 'blame' | 'spare' }
+
+export class ReplicaKeeper {
+  readonly loop: FlowLoop
+  readonly name: string
+  readonly pool: Pool
+  readonly #host: KeeperHost
+  readonly #number: number
+  readonly #backoff: Backoff
+  readonly #leaseMs: number
+  #lastDeath = ''
+  #tryAgain: AbortController | undefined
+  /** What serves it now. */
+  serving: { loop: ServedLoop; holder: string; where: 'here' | 'worker' } | undefined
+  isBusy = false
+  isEnded = false
+  /** What went wrong last, until it gets somewhere again. */
+  trouble: string | undefined
+
+  constructor(host: KeeperHost, number: number) {
+    const { settings } = host.graph.workflow
+    this.#host = host
+    this.#number = number
+    this.loop = host.loop
+    this.name = replicaName(host.loop.id, number)
+    this.pool = host.pool
+    this.#backoff = new Backoff(settings.max_deliveries)
+    this.#leaseMs = settings.lease_seconds * 1000
+  }
+
+  /** Crashed too often, and is not started again on its own. */
+  get isGivenUp(): boolean {
+    return this.#tryAgain !== undefined
+  }
+
+  /** Somebody says that it shall be started again. */
+  tryAgain(): void {
+    this.#tryAgain?.abort()
+  }
+
+  kill(): void {
+    this.serving?.loop.kill()
+  }
+
+  async keep(): Promise<SuperviseResult> {
+    const { control } = this.#host
+    let previous: Previous = { gone: '', blame: 'spare' }
+    let looks = 0
+    while (!control.draining.aborted) {
+      const answer = await this.#acquire(previous).catch(error => this.#unlessDraining(error))
+      if (answer === undefined) break
+      this.isEnded = answer.kind === 'ended'
+      if (answer.kind === 'changed') {
+        this.#host.onSuperseded()
+        return 'superseded'
+      }
+      if (answer.kind === 'ended') {
+        if (this.#host.onEnded(answer.run)) return 'completed'
+        await this.#sleep(this.#lookAgainMs(looks++), [control.draining, this.#host.completed])
+      } else if (answer.kind === 'held') {
+        await this.#sleep(Math.min(answer.leftMs + 1, this.#lookAgainMs(looks++)), [control.draining])
+      } else {
+        looks = 0
+        const end = await this.#serve({ ...answer, kind: 'acquired' })
+        if (end.result === 'drained' || this.#host.killed.aborted) return 'stopped'
+        if (end.result === 'lost') previous = await this.#afterLoss(answer.holder, end)
+      }
+    }
+    if (previous.gone !== '') await this.#handBack(previous).catch(() => undefined)
+    return 'stopped'
+  }
+
+  /** Whoever cannot serve a replica looks again, soon at first: others hold on to it for long, or for ever. */
+  #lookAgainMs(looks: number): number {
+    return Math.min((this.#leaseMs / 10) * 2 ** looks, this.#leaseMs / 2)
+  }
+
+  // --- serving
+
+  async #serve(lease: Lease): Promise<Served> {
+    const { pools, control } = this.#host
+    if (lease.paused) control.pause()
+    const options: ServeOptions = {
+      ...this.#host,
+      replica: this.#number,
+      lease,
+      lastDeath: this.#lastDeath,
+      emit: event => this.#see(event),
+      onActivity: activity => this.#note(activity),
+    }
+    const isRemote = this.pool !== 'async' && pools !== undefined
+    const loop = isRemote
+      ? new RemoteLoop({ ...options, pools, pool: this.pool as 'thread' | 'process' })
+      : serveHere(options)
+    this.serving = { loop, holder: lease.holder, where: isRemote ? 'worker' : 'here' }
+    try {
+      return await loop.end
+    } finally {
+      this.serving = undefined
+      this.#note('waiting')
+    }
+  }
+
+  #see(event: EngineEvent): void {
+    if (event.type === 'iteration_completed' || event.type === 'iteration_failed') {
+      this.#backoff.progressed()
+      this.trouble = undefined
+    }
+    this.#host.emit(event)
+  }
+
+  #note(activity: 'busy' | 'waiting'): void {
+    if (this.isBusy) this.#host.onBusy()
+    this.isBusy = activity === 'busy'
+  }
+
+  // --- crashes
+
+  /** Says why the replica is no longer served, and waits before it is served again. */
+  async #afterLoss(holder: string, lost: Served & { result: 'lost' }): Promise<Previous> {
+    const code = codeOf(lost.error)
+    const message = messageOf(lost.error)
+    if (code === 'FENCED' || code === 'DIVERGED') {
+      this.#host.warn(code, message)
+      return { gone: holder, blame: 'spare' }
+    }
+    if (this.#host.control.draining.aborted) return { gone: holder, blame: 'spare' }
+    this.#lastDeath = lost.cause === undefined ? '' : describeExit(lost.cause)
+    this.trouble = message
+    const pauseMs = this.#backoff.crashed()
+    const isTold = code === 'LOOP_STALLED' || code === 'WORKER_REFUSED'
+    this.#host.warn(
+      isTold ? code : 'LOOP_CRASHED',
+      `Loop "${this.loop.id}" crashed and starts again: ${message}`,
+      lost.cause,
+    )
+    await (pauseMs === 'given up' ? this.#giveUp() : this.#sleep(pauseMs, [this.#host.control.draining]))
+    return { gone: holder, blame: lost.blame }
+  }
+
+  async #giveUp(): Promise<void> {
+    const { control, warn } = this.#host
+    const again = new AbortController()
+    this.#tryAgain = again
+    const what = `Loop "${this.loop.id}" is given up: it crashed too often without processing anything in between`
+    warn('LOOP_FAILED', `${what}; the others go on; resume it when its cause is mended`)
+    while (!again.signal.aborted && !control.draining.aborted && !(await this.#hasEnded())) {
+      await this.#sleep(this.#leaseMs, [again.signal, control.draining])
+    }
+    this.#tryAgain = undefined
+    this.#backoff.progressed()
+  }
+
+  /** Another daemon may have brought the loop to its end. */
+  async #hasEnded(): Promise<boolean> {
+    const { ports, graph, run } = this.#host
+    const ended = await runOfEnd(ports.redis, graph.workflow.id, this.loop.id).catch(() => undefined)
+    return ended === run.id
+  }
+
+  // --- the lease
+
+  /** Takes the lease if it is free, ran out, was ours, or belongs to a process that is certainly gone. */
+  async #acquire(previous: Previous): Promise<AcquireAnswer & { holder: string }> {
+    const { ports } = this.#host
+    const holder = ports.random.nonce('holder')
+    const answer = await this.#retry(() => this.#tryAcquire(holder, previous))
+    if (answer.kind !== 'held' || !ports.host.isGone(answer.identity)) return { ...answer, holder }
+    const dead: Previous = { gone: answer.holder, blame: 'blame' }
+    return { ...(await this.#retry(() => this.#tryAcquire(holder, dead))), holder }
+  }
+
+  #tryAcquire(holder: string, previous: Previous): Promise<AcquireAnswer> {
+    const { graph, run, ports } = this.#host
+    return acquireReplica(ports.redis, {
+      workflow: graph.workflow.id,
+      loop: this.loop.id,
+      replica: this.#number,
+      holder,
+      token: `${holder}:acquire:${previous.gone}`,
+      leaseMs: this.#leaseMs,
+      identity: ports.host.identity(),
+      ...previous,
+      hash: graph.hash,
+      run: run.id,
+    })
+  }
+
+  /** What was lost just before it was to stop still has its lease; nobody shall have to wait for that to run out. */
+  async #handBack(previous: Previous): Promise<void> {
+    const { graph, ports, killed, onRetry } = this.#host
+    if (killed.aborted) return
+    const holder = ports.random.nonce('holder')
+    const answer = await this.#tryAcquire(holder, previous)
+    if (answer.kind !== 'acquired') return
+    const id = { workflow: graph.workflow.id, loop: this.loop.id, replica: this.#number }
+    const store = new ReplicaStore(id, { ...answer, holder }, { ...ports, aborted: killed, killed, onRetry })
+    await store.release('return')
+  }
+
+  #unlessDraining(error: unknown): undefined {
+    if (this.#host.control.draining.aborted) return undefined
+    throw error
+  }
+
+  #retry<T>(call: () => Promise<T>): Promise<T> {
+    const { ports, control, onRetry } = this.#host
+    const signal = control.draining
+    return retryTransient({ clock: ports.clock, signal, pauseMsMax: limits.wakeWaitMs, onRetry }, call)
+  }
+
+  /** Sleeps until the time is over or one of the signals aborts. */
+  async #sleep(ms: number, signals: readonly AbortSignal[]): Promise<void> {
+    const waking = new AbortController()
+    const wake = () => waking.abort(noReason)
+    for (const signal of signals) signal.addEventListener('abort', wake)
+    if (signals.some(signal => signal.aborted)) wake()
+    await this.#host.ports.clock.sleep(ms, waking.signal).catch(() => undefined)
+    for (const signal of signals) signal.removeEventListener('abort', wake)
+  }
+}
