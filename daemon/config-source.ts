@@ -23,6 +23,8 @@ export type ConfigSource = {
   base: Origin
 }
 
+/** Options of the command line that are keys of the same name. */
+export type GivenOptions = { redis?: string | undefined; nodes?: string | undefined; data?: string | undefined }
 export type Environment = Readonly<Record<string, string | undefined>>
 
 const fileBytesMax = 1024 * 1024
@@ -39,7 +41,8 @@ export async function readConfigFile(path: string | undefined, cwd: string): Pro
     if (text.length > fileBytesMax) refuse(source, 'the file is larger than 1 MiB; is it the right one?')
     else parseYaml(text, source)
   } catch (error) {
-    const why = codeOf(error) === 'ENOENT' ? 'there is no such file' : messageOf(error)
+    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' }
+    const why = reasons[codeOf(error) ?? ''] ?? messageOf(error)
     refuse({ ...source, base: { ...base, at: path } }, `${why}; name a configuration file with --config`)
   }
   return source
@@ -62,10 +65,21 @@ function parseYaml(text: string, source: ConfigSource): void {
     refuse(source, 'is no map of keys; write lines such as "listen: 127.0.0.1:7878"')
     return
   }
-  source.values = document.toJS() as JsonObject
+  try {
+    source.values = withoutNulls(document.toJS() as JsonObject)
+  } catch (error) {
+    refuse(source, `cannot be taken as it is: ${messageOf(error)}; write it without aliases`)
+    return
+  }
   locate(document.contents, [], (key, offset) => {
     source.origins.set(key, { ...source.base, at: `${source.base.at}:${lines.linePos(offset).line}` })
   })
+}
+
+/** A key with nothing behind it is as good as none: `trace:` with all its keys commented out. */
+function withoutNulls(values: JsonObject): JsonObject {
+  const given = Object.entries(values).filter(([, value]) => value !== null)
+  return Object.fromEntries(given.map(([key, value]) => [key, isJsonObject(value) ? withoutNulls(value) : value]))
 }
 
 function locate(map: YAMLMap, above: readonly string[], found: (key: string, offset: number) => void): void {
@@ -91,6 +105,15 @@ export function addEnvironment(source: ConfigSource, env: Environment, cwd: stri
     }
     setValue(source.values, key.path.split('.'), givenValue(key, text))
     source.origins.set(key.path, { at: name, dir: cwd })
+  }
+}
+
+/** Lays options of the command line over everything else. */
+export function addOptions(source: ConfigSource, options: GivenOptions, cwd: string): void {
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    source.values[key] = value
+    source.origins.set(key, { at: `--${key}`, dir: cwd })
   }
 }
 

@@ -19,9 +19,11 @@ import {
 import { fillSecrets } from './config-secrets.ts'
 import {
   addEnvironment,
+  addOptions,
   type ConfigProblem,
   type ConfigSource,
   type Environment,
+  type GivenOptions,
   readConfigFile,
 } from './config-source.ts'
 import { didYouMean } from './did-you-mean.ts'
@@ -40,6 +42,8 @@ export type LoadConfigOptions = {
   /** default: `theoneeye.yaml` if it is there */ path?: string | undefined
   env: Environment
   cwd: string
+  /** Options of the command line, which win over variables, which win over the file. */
+  given?: GivenOptions
 }
 
 /** Reads the file and the environment. Rejects with `CONFIG_INVALID`: every problem on a line of its own, `details` as data. */
@@ -49,6 +53,7 @@ export async function loadConfig(options: LoadConfigOptions): Promise<LoadedConf
   const path = options.path === undefined ? existingOr(fallback) : resolve(cwd, options.path)
   const source = await readConfigFile(path, cwd)
   addEnvironment(source, env, cwd)
+  addOptions(source, options.given ?? {}, cwd)
   const config = await complete(source, env)
   return { config, warnings: source.warnings.map(formatConfigProblem), path }
 }

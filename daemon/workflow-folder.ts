@@ -18,7 +18,8 @@ export type ReadOptions = { registry: NodeRegistry; host: HostSettings }
 /** The files `*.json` of the folder, hidden ones left out, by name. Rejects with `USAGE` when the folder can't be read. */
 export async function readWorkflowFolder(dir: string, options: ReadOptions): Promise<WorkflowFile[]> {
   const names = await readdir(dir).catch(error => {
-    const why = codeOf(error) === 'ENOENT' ? 'it does not exist' : messageOf(error)
+    const reasons: Record<string, string> = { ENOENT: 'it does not exist', ENOTDIR: 'it is no folder' }
+    const why = reasons[codeOf(error) ?? ''] ?? messageOf(error)
     const advice = 'make it, or set "workflows" to the folder of your workflow files'
     throw new EngineError('USAGE', `Cannot read the workflows folder "${dir}": ${why}; ${advice}`)
   })
@@ -43,6 +44,20 @@ export function chooseGraphs(
     if (graph === undefined && old !== undefined && !taken.has(old.workflow.id)) chosen.set(file, old)
   }
   return chosen
+}
+
+/** The same, with the old graph wherever the engine refused the new one: so that the next reload tries again. */
+export function withoutRefused(
+  chosen: ReadonlyMap<string, FlowGraph>,
+  before: ReadonlyMap<string, FlowGraph>,
+  refused: ReadonlySet<string>,
+): Map<string, FlowGraph> {
+  const old = new Map([...before.values()].map(graph => [graph.workflow.id, graph]))
+  const entries = [...chosen].map(([file, graph]): [string, FlowGraph] => {
+    const { id } = graph.workflow
+    return [file, refused.has(id) ? (old.get(id) ?? graph) : graph]
+  })
+  return new Map(entries)
 }
 
 async function readOne(dir: string, file: string, { registry, host }: ReadOptions): Promise<WorkflowFile> {

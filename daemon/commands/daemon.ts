@@ -1,7 +1,7 @@
 /** `daemon`: the production daemon, its check before anything runs, and its systemd unit. */
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { configFileDefault, type Environment, type LoadedConfig, loadConfig } from '../config.ts'
+import { configFileDefault, type LoadedConfig, loadConfig } from '../config.ts'
 import type { Output } from '../output.ts'
 import { systemdUnit } from '../systemd-unit.ts'
 import { type AddCommand, withNodes } from './command.ts'
@@ -21,7 +21,8 @@ export const addDaemon: AddCommand = (program, register) => {
       '\nSignals: TERM and INT drain (again to kill), HUP reloads, USR2 switches debug logs on and off.',
     )
   register(withNodes(command), (out, _words, options: Options) => {
-    const load = () => loadConfig({ path: options.config, env: environment(options), cwd: process.cwd() })
+    const { config, redis, nodes, data } = options
+    const load = () => loadConfig({ path: config, env: process.env, cwd: process.cwd(), given: { redis, nodes, data } })
     return options.check === true ? check(out, load) : serve(load)
   })
   const install = command
@@ -29,13 +30,6 @@ export const addDaemon: AddCommand = (program, register) => {
     .description('print a systemd unit for the daemon')
     .requiredOption('--print', 'print it on stdout; nothing is written anywhere')
   register(install, (out, _words, _options) => printUnit(out, command.opts<Options>().config))
-}
-
-/** Options win over variables, which win over the file. */
-function environment({ redis, nodes, data }: Options): Environment {
-  const given = { THEONEEYE_REDIS: redis, THEONEEYE_NODES: nodes, THEONEEYE_DATA: data }
-  const isGiven = ([, value]: [string, string | undefined]): boolean => value !== undefined
-  return { ...process.env, ...Object.fromEntries(Object.entries(given).filter(isGiven)) }
 }
 
 async function printUnit(out: Output, path: string | undefined): Promise<number> {

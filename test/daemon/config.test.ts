@@ -44,6 +44,12 @@ describe('loadConfig', () => {
     })
   })
 
+  it('takes a key with nothing behind it as none', async () => {
+    const { config } = await load('trace:\n  # dir: x\nlog: { level: }\nnodes:\n')
+    expect(config).toMatchObject({ trace: { max_mb: 512, keep: 10 }, log: { level: 'info' } })
+    expect(config.nodes).toBe(undefined)
+  })
+
   it('takes an empty file as none', async () => expect((await load('# nothing\n')).config.lease_seconds).toBe(10))
 
   it('takes paths of the file from its folder, those of the environment from the working directory', async () => {
@@ -96,6 +102,17 @@ describe('loadConfig', () => {
   it('names a file that is not there', async () => {
     const error = await errorOf(() => loadConfig({ cwd: tempDir(), path: 'nowhere.yaml', env: {} }))
     expect(error.message).toMatch(/nowhere\.yaml: there is no such file; name a configuration file/)
+  })
+})
+
+describe('options of the command line', () => {
+  it('win over everything, and are named where they are wrong', async () => {
+    const cwd = folderWith('redis: redis://file\n')
+    const env = { THEONEEYE_REDIS: 'redis://env', THEONEEYE_DATA: 'env' }
+    const { config } = await loadConfig({ cwd, env, given: { redis: 'redis://option', data: undefined } })
+    expect(config).toMatchObject({ redis: 'redis://option', data: join(cwd, 'env') })
+    const error = await errorOf(() => loadConfig({ cwd, env, given: { redis: 'http://x' } }))
+    expect(error.message).toMatch(/\n {2}--redis: redis: /)
   })
 })
 

@@ -9,7 +9,9 @@ import { tempDir } from '../support/temp-dir.ts'
 
 type Watched = { dir: string; told: () => Promise<void>; count: () => number; troubles: string[] }
 
-function watched(dir: string, clock: Clock = systemClock()): Watched {
+type Given = { clock?: Clock; onName?: (name: string) => void }
+
+function watched(dir: string, { clock = systemClock(), onName }: Given = {}): Watched {
   const stop = new AbortController()
   onTestFinished(() => stop.abort())
   const troubles: string[] = []
@@ -17,7 +19,10 @@ function watched(dir: string, clock: Clock = systemClock()): Watched {
   let onChange: () => void = () => undefined
   watchFolder({
     dir,
-    wants: name => name.endsWith('.json'),
+    wants: name => {
+      onName?.(name)
+      return name.endsWith('.json')
+    },
     clock,
     signal: stop.signal,
     quietMs: 20,
@@ -58,28 +63,40 @@ describe('watchFolder', () => {
     await second
   })
 
-  it('tells once of many changes', async () => {
+  it('tells once of many changes, and waits again for quiet when one comes meanwhile', async () => {
     // quiet comes when the test says so
     let release: () => void = () => undefined
     let onAsked: () => void = () => undefined
+    let onLate: () => void = () => undefined
     const sleep = () =>
       new Promise<void>(resolve => {
         release = resolve
         onAsked()
       })
     const asked = () =>
-      new Promise<void>(resolve => {
-        onAsked = resolve
+      new Promise<string>(resolve => {
+        onAsked = () => resolve('waits')
       })
-    const { dir, told, count } = watched(tempDir(), { ...systemClock(), sleep })
-    const done = told().then(() => true)
+    const late = new Promise<void>(resolve => {
+      onLate = resolve
+    })
+    const onName = (name: string): void => {
+      if (name === 'late.json') onLate()
+    }
+    const { dir, told, count } = watched(tempDir(), { clock: { ...systemClock(), sleep }, onName })
+    const done = told().then(() => 'told')
     const first = asked()
     for (let i = 0; i < 50; i++) writeFileSync(join(dir, `w${i}.json`), '1')
     await first
-    for (let isTold = false; !isTold; ) {
-      const next = asked().then(() => false)
+    writeFileSync(join(dir, 'late.json'), '1')
+    await late
+    const again = asked()
+    release()
+    expect(await Promise.race([done, again])).toBe('waits')
+    for (let said = ''; said !== 'told'; ) {
+      const next = asked()
       release()
-      isTold = await Promise.race([done, next])
+      said = await Promise.race([done, next])
     }
     expect(count()).toBe(1)
   })

@@ -36,6 +36,7 @@ class Running {
   readonly events: EngineEvent[] = []
   readonly lines: (JsonObject & { level: number; msg: string })[] = []
   daemon!: Daemon
+  readonly #cwd = tempDir()
   #wake: () => void = () => undefined
 
   constructor(server: RedisServer) {
@@ -46,16 +47,21 @@ class Running {
     const server = await RedisServer.start(options)
     onTestFinished(() => server.remove())
     const running = new Running(server)
-    const cwd = tempDir()
-    mkdirSync(join(cwd, 'workflows'))
-    writeFileSync(join(cwd, 'workflows/w.json'), JSON.stringify(workflow))
-    const write = (line: string) => void running.lines.push(JSON.parse(line) as Running['lines'][number])
-    running.daemon = await startDaemon(
-      { redis: server.url, listen: '127.0.0.1:0', lease_seconds: 1 },
-      { cwd, log: pinoLog({ destination: { write } }), onEvent: event => running.#see(event) },
-    )
-    onTestFinished(() => running.daemon.kill())
+    mkdirSync(join(running.#cwd, 'workflows'))
+    writeFileSync(join(running.#cwd, 'workflows/w.json'), JSON.stringify(workflow))
+    running.daemon = await running.again()
     return running
+  }
+
+  /** Another daemon on the same folder and Redis. */
+  async again(): Promise<Daemon> {
+    const write = (line: string) => void this.lines.push(JSON.parse(line) as Running['lines'][number])
+    const daemon = await startDaemon(
+      { redis: this.server.url, listen: '127.0.0.1:0', lease_seconds: 1 },
+      { cwd: this.#cwd, log: pinoLog({ destination: { write } }), onEvent: event => this.#see(event) },
+    )
+    onTestFinished(() => daemon.kill())
+    return daemon
   }
 
   #see(event: EngineEvent): void {
@@ -148,7 +154,7 @@ describe('a Redis that', () => {
         if (answer.status === status) return body
       }
     }
-    expect(await statusWhen(503)).toMatch(/Redis has not answered for \d+ s/)
+    expect(await statusWhen(503)).toMatch(/Redis has not answered for \d+ s|leases were not renewed/)
     expect((await fetch(`${running.daemon.url}/health/live`)).status).toBe(200)
     await running.server.start()
     await statusWhen(200)
@@ -207,4 +213,17 @@ it('a drained daemon leaves no claims', async () => {
     ['raw', 0],
   ])
   expect(await running.daemon.done).toBe('stopped')
+})
+
+it('a daemon stops although its Redis is gone; what it held is recovered by the next', async () => {
+  const running = await Running.start({ ...pipeline, settings: { drain_timeout_seconds: 0 } })
+  await running.committed('take', 20)
+  await running.server.stop('SIGKILL')
+  void running.daemon.stop()
+  expect(await running.daemon.done).toMatch(/stopped|killed/)
+  await running.server.start()
+  const next = await running.again()
+  await running.holds('done', items)
+  expect(await running.queue('done')).toEqual(all)
+  await next.stop()
 })

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { chooseGraphs, readWorkflowFolder, type WorkflowFile } from '../../daemon/workflow-folder.ts'
+import { chooseGraphs, readWorkflowFolder, type WorkflowFile, withoutRefused } from '../../daemon/workflow-folder.ts'
 import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
 import { loadWorkflow } from '../../engine/graph/load-workflow.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
@@ -66,7 +66,7 @@ describe('readWorkflowFolder', () => {
   })
 })
 
-describe('chooseGraphs', () => {
+describe('what shall run', () => {
   const graph = (id: string) => loadWorkflow(workflow(id), { registry }).graph as FlowGraph
   const sound = (file: string, id: string): WorkflowFile => ({ file, graph: graph(id), problems: [], warnings: [] })
   const broken = (file: string): WorkflowFile => ({ file, graph: undefined, problems: ['x'], warnings: [] })
@@ -83,4 +83,15 @@ describe('chooseGraphs', () => {
     ['leaves out a broken file that never held anything', [sound('a', 'a'), broken('c')], ['a a']],
     ['follows a workflow into another file', [broken('a'), sound('c', 'a')], ['c a']],
   ])('%s', (_, files, chosen) => expect(ids(chooseGraphs(files, before))).toEqual(chosen))
+
+  it('withoutRefused keeps the old graph of what the engine refused, so that the next reload tries again', () => {
+    const changed = graph('a')
+    const chosen = new Map([
+      ['a', changed],
+      ['c', graph('c')],
+    ])
+    expect(withoutRefused(chosen, before, new Set(['a'])).get('a')).toBe(before.get('a'))
+    expect(withoutRefused(chosen, before, new Set()).get('a')).toBe(changed)
+    expect(ids(withoutRefused(chosen, before, new Set(['a', 'c'])))).toEqual(['a a', 'c c'])
+  })
 })
