@@ -64,6 +64,8 @@ export class FlowRunner {
   readonly #runtime: RuntimeCache
   readonly #saidFull = new Set<string>()
   readonly #recorder: LoopRecorder | undefined
+  /** The latest iteration: an abort of the loop ends it. */
+  #current: Iteration | undefined
 
   constructor(options: RunnerOptions, lease: { store: ReplicaStore; iterations: number }) {
     this.#options = options
@@ -99,7 +101,6 @@ export class FlowRunner {
       scope: this.#scope,
       store: this.#store,
       newIteration: key => this.#iteration(key),
-      abortable: (iteration, work) => this.#abortable(iteration, work),
       commitState: iteration => this.#commitState(iteration),
       noItem: (iteration, outcome) => this.#recorder?.ended(iteration, undefined, outcome),
       settled: () => this.#committer.settled(),
@@ -111,10 +112,12 @@ export class FlowRunner {
   /** Serves until the loop ended or was told to stop. Rejects with FENCED, DIVERGED, or whatever broke it. */
   async serve(): Promise<ServeResult> {
     const { instances, deadlines } = this.#scope
+    const leave = this.#options.control.onAbort(reason => this.#current?.abort(reason))
     try {
       await instances.open()
       return await this.#loop()
     } finally {
+      leave()
       deadlines.close()
       await instances.close()
       deadlines.close()
@@ -136,8 +139,10 @@ export class FlowRunner {
   async #iterations(): Promise<ServeResult> {
     const { control, onActivity } = this.#options
     for (;;) {
-      if (control.paused && !(await this.#committer.settled())) return await this.#abandon()
-      await control.permission()
+      if (control.paused) {
+        if (!(await this.#committer.settled())) return await this.#abandon()
+        await control.permission()
+      }
       if (control.draining.aborted) return await this.#drained()
       onActivity('busy')
       const next = await this.#source.next()
@@ -209,18 +214,13 @@ export class FlowRunner {
     if (next.kind === 'poison') return failed(loop.producer, poison(next, this.#options.lastDeath))
     if (next.kind === 'failed') return failed(next.failure.node, next.failure.cause)
     try {
-      await this.#abortable(iteration, iteration.walk(next.item))
+      await iteration.walk(next.item)
       return undefined
     } catch (error) {
       if (control.aborted.aborted) return 'aborted'
       if (error instanceof NodeFailure) return failed(error.node, error.cause)
       throw error
     }
-  }
-
-  /** Runs work of an iteration under the loop's abort signal. */
-  #abortable<T>(iteration: Iteration, work: Promise<T>): Promise<T> {
-    return this.#options.control.abortable(work, reason => iteration.abort(reason))
   }
 
   /** Ends the iteration; after a failure its other nodes are aborted, and those that hold on are replaced. */
@@ -349,7 +349,11 @@ export class FlowRunner {
   #iteration(key = this.#pushPrefix()): Iteration {
     const { loop, replica } = this.#options
     const number = this.#count * loop.replicas + replica + 1
-    return new Iteration(this.#scope, { key, pushPrefix: this.#pushPrefix(), number })
+    const iteration = new Iteration(this.#scope, { key, pushPrefix: this.#pushPrefix(), number })
+    const { aborted } = this.#options.control
+    if (aborted.aborted) iteration.abort(aborted.reason)
+    this.#current = iteration
+    return iteration
   }
 
   #pushPrefix(): string {

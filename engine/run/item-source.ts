@@ -8,7 +8,7 @@ import { hashText } from '../hash.ts'
 import { limits } from '../limits.ts'
 import { freezeJson, type NodeOutput, type NodeResult } from '../node/node.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
-import type { ClaimWish, ReplicaStore } from '../store/replica-store.ts'
+import type { ClaimWish, CommitAnswer, ReplicaStore } from '../store/replica-store.ts'
 import type { OutcomeNote } from '../trace/trace.ts'
 import { errorNote } from '../trace/witness.ts'
 import { type Iteration, isWithoutItem, NodeFailure } from './iteration.ts'
@@ -31,8 +31,6 @@ export type SourceHost = {
   store: ReplicaStore
   /** Without a key: for an item that the producer is about to make. */
   newIteration: (key?: string) => Iteration
-  /** Runs work of an iteration under the loop's abort signal. */
-  abortable: <T>(iteration: Iteration, work: Promise<T>) => Promise<T>
   commitState: (iteration: Iteration) => Promise<void>
   /** The producer was asked and made no item. */
   noItem: (iteration: Iteration, outcome: OutcomeNote) => void
@@ -51,6 +49,10 @@ export class ItemSource {
   /** Claimed and not begun. */
   readonly #buffer: ClaimedEntry[] = []
   #turn = 0
+  /** What the commit under way asked for. */
+  #wished = 0
+  /** The last commit asked for items and there were none: asking again before something rings would be in vain. */
+  #isDry = false
   /** False only when the last commit said that nothing was requeued to this loop. */
   #maybeRequeued = true
   #pauseMs = 0
@@ -68,13 +70,15 @@ export class ItemSource {
   wish(): ClaimWish {
     const room = this.#prefetch.target - this.#buffer.length
     const wanted = this.#readsQueues && this.#host.mayClaim() && room * 2 >= this.#prefetch.target
-    return this.#wish(wanted ? room : 0)
+    this.#wished = wanted ? room : 0
+    return this.#wish(this.#wished)
   }
 
-  noteCommit(answer: { entries: readonly ClaimedEntry[]; requeued: number }): void {
-    this.#buffer.push(...answer.entries)
-    this.#turn += answer.entries.length
-    this.#maybeRequeued = answer.requeued > 0
+  noteCommit({ entries, requeued, full }: Pick<CommitAnswer, 'entries' | 'requeued' | 'full'>): void {
+    this.#buffer.push(...entries)
+    this.#turn += entries.length
+    this.#maybeRequeued = requeued > 0
+    this.#isDry = this.#wished > 0 && full === undefined && entries.length === 0 && requeued === 0
   }
 
   /** The producer failed and is asked again soon: that is not the same as having nothing to do. */
@@ -87,7 +91,8 @@ export class ItemSource {
   }
 
   async next(): Promise<Next> {
-    const entry = await this.#claim()
+    if (this.#buffer.length === 0 && (this.#readsQueues || this.#maybeRequeued)) await this.#fill()
+    const entry = this.#buffer.shift()
     if (entry !== undefined) return await this.#begin(entry)
     const { loop, ports } = this.#host.scope
     if (loop.endless) return { kind: 'wait', untilMs: Number.POSITIVE_INFINITY }
@@ -101,18 +106,14 @@ export class ItemSource {
   /** After a wait anything may have come. */
   async afterWait(): Promise<void> {
     this.#maybeRequeued = true
+    this.#isDry = false
     // a claim tells what changed; a producer's own items come without one
     if (!this.#readsQueues) await this.#host.noteRuntime('')
   }
 
-  async #claim(): Promise<ClaimedEntry | undefined> {
-    if (this.#buffer.length === 0 && (this.#readsQueues || this.#maybeRequeued)) await this.#fill()
-    return this.#buffer.shift()
-  }
-
   async #fill(): Promise<void> {
     await this.#host.settled()
-    if (this.#buffer.length > 0 || !this.#host.mayClaim()) return
+    if (this.#buffer.length > 0 || this.#isDry || !this.#host.mayClaim()) return
     const { entries, runtimeVersion } = await this.#host.store.claim(this.#wish(this.#prefetch.target))
     this.#maybeRequeued = entries.length > 0
     if (entries.length === 0) return
@@ -127,7 +128,7 @@ export class ItemSource {
   }
 
   async #begin(entry: ClaimedEntry): Promise<Next> {
-    const { scope, newIteration, abortable } = this.#host
+    const { scope, newIteration } = this.#host
     const { loop, graph } = scope
     const iteration = newIteration(entry.key)
     const arrival = { iteration, entry, item: entry.item }
@@ -138,20 +139,20 @@ export class ItemSource {
     // a producer with a source of its own did its part when it made this item, before it was dead-lettered and requeued
     if (loop.producer === undefined || !this.#readsQueues) return { kind: 'item', ...arrival }
     try {
-      const work = iteration.produce(loop.producer, entry.item, 'announced')
-      return { kind: 'item', ...arrival, item: (await abortable(iteration, work)) as NodeOutput }
+      const item = (await iteration.produce(loop.producer, entry.item, 'announced')) as NodeOutput
+      return { kind: 'item', iteration, entry, item }
     } catch (error) {
       return { kind: 'failed', ...arrival, failure: asFailure(error) }
     }
   }
 
   async #produce(producer: FlowNode): Promise<Next> {
-    const { scope, newIteration, abortable } = this.#host
+    const { scope, newIteration } = this.#host
     const iteration = newIteration()
     const input = { id: hashText(iteration.key), data: {}, metadata: {} }
     let result: NodeResult
     try {
-      result = await abortable(iteration, iteration.produce(producer, input, 'silent'))
+      result = await iteration.produce(producer, input, 'silent')
     } catch (error) {
       return await this.#producerFailed(iteration, asFailure(error), input)
     }

@@ -68,15 +68,11 @@ export class LoopControl implements LoopOrders {
     return () => this.#followers.delete(orders)
   }
 
-  /** Runs `work`, calling `abort` if the loop is aborted meanwhile (a set of listeners: this happens for every item). */
-  async abortable<T>(work: Promise<T>, abort: (reason: unknown) => void): Promise<T> {
+  /** Calls `abort` when the loop is aborted, at once if it is already, until what it returns is called. */
+  onAbort(abort: (reason: unknown) => void): () => void {
     if (this.#abort.signal.aborted) abort(this.#abort.signal.reason)
     this.#onAbort.add(abort)
-    try {
-      return await work
-    } finally {
-      this.#onAbort.delete(abort)
-    }
+    return () => void this.#onAbort.delete(abort)
   }
 
   /** Resolves when the loop is not paused, or is draining. */
