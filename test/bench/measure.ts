@@ -36,6 +36,12 @@ export async function alternate(
   return measured
 }
 
+/** Microseconds of CPU that this process has used: what it costs, however many others want the machine too. */
+export function cpuUs(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
 /** `of` 0.5 is the median. */
 export function quantile(values: readonly number[], of: number): number {
   const sorted = values.toSorted((a, b) => a - b)

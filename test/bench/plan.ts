@@ -7,7 +7,7 @@ import { FlowEngine } from '../../engine/flow-engine.ts'
 import type { FlowNode } from '../../engine/graph/flow-graph.ts'
 import type { NodeOutput } from '../../engine/node/node.ts'
 import { Iteration } from '../../engine/run/iteration.ts'
-import type { Arm, Bench } from './measure.ts'
+import { type Arm, type Bench, cpuUs } from './measure.ts'
 import { countEvent, counts, loadPlan, openScope, Plain, portsInMemory, Source } from './plan-scope.ts'
 
 export const plan: Bench = {
@@ -73,9 +73,10 @@ const floor: Arm = {
 async function timed(size: number, work: () => Promise<void>) {
   counts.left = size
   counts.events = 0
-  const startedMs = performance.now()
+  const [startedMs, usedBefore] = [performance.now(), cpuUs()]
   await work()
+  const cpu = (cpuUs() - usedBefore) / size
   const rate = (size * 1000) / (performance.now() - startedMs)
   if (counts.events < size * eventsEach) throw new Error(`${counts.events} events, ${size} × ${eventsEach} expected`)
-  return { 'iterations/s': rate }
+  return { 'iterations/s': rate, 'µs of CPU each': cpu }
 }
