@@ -20,6 +20,8 @@ export type SimOptions = {
   nodes?: string
   mutants?: boolean
   crashSweep?: boolean
+  real?: boolean
+  redis?: string
   json?: boolean
 }
 

@@ -17,6 +17,8 @@ import { plannedFor } from './generate-workflow.ts'
 import { simSuite, writeJunit } from './junit.ts'
 import { runMutants } from './mutants-cli.ts'
 import { Patience } from './patience.ts'
+import type { RealHost } from './real.ts'
+import { realCommand } from './real-cli.ts'
 import { describeFailure, describePlan, exitCodes } from './report.ts'
 import { loadSubject, type Subject } from './subject.ts'
 import { progressInWords, summarise, summaryInWords } from './summary.ts'
@@ -37,6 +39,8 @@ export type SimHost = {
   openRegistry(options: { nodes?: string }): Promise<NodeRegistry>
   /** The module that exports `openRegistry`, for threads; without it custom nodes are simulated in this one. */
   registryModule?: string
+  /** What `--real` needs of it. */
+  loadReal?: () => Promise<RealHost>
 }
 
 /** Simulates workflows, folders of workflows, or stored plans. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
@@ -73,6 +77,11 @@ function declare(): Command {
     .option('--files <dir>', 'the folder of the files that workflows read (default: beside each workflow)')
     .option('--nodes <dir>', 'custom nodes: a folder of JavaScript or TypeScript files that export node classes')
     .option('--crash-sweep', 'crash once at every moment around every operation, then lose the connection likewise')
+    .option(
+      '--real',
+      'run it really: the engine, a Redis server, processes that are killed; checks the simulator itself',
+    )
+    .option('--redis <url>', 'a Redis for tests, for --real (default: one of its own)')
     .option('--mutants', 'plant bugs in the engine and see whether they are found')
     .option('--json', 'print machine-readable lines on stdout, and nothing else there')
     .option('--debug', 'show stack traces of errors')
@@ -90,8 +99,8 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   }
   if (options.mutants === true) return await runMutants({ ...settings, seedsMax: settings.seeds }, io)
   const registry = await host.openRegistry(options)
-  const read =
-    paths.length > 0 || options.plan !== undefined || options.crashSweep === true ? readTargets : readDefaults
+  const isNamed = paths.length > 0 || options.plan !== undefined
+  const read = isNamed || options.crashSweep === true || options.real === true ? readTargets : readDefaults
   const targets = await read(await given(paths, options), { ...options, registry })
   const stored = [...targets.tested, ...targets.plans]
   const names = [...stored.map(({ plan }) => plan), ...targets.subjects].map(({ name }) => name)
@@ -100,6 +109,10 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   const nodes: Nodes = { registry, ...(options.nodes === undefined ? {} : { nodes: options.nodes }) }
   if (host.registryModule !== undefined) nodes.module = { url: host.registryModule, options }
   try {
+    if (options.real === true) {
+      const real = await (host.loadReal ?? missing)()
+      return await realCommand(targets, { host: real, settings, patience, io, redis: options.redis, ...nodes })
+    }
     if (options.crashSweep === true) return await sweepAll(targets, { settings, io, told })
     return await tell(await runAll(targets, { settings, nodes, io, patience }), told, io)
   } finally {
@@ -107,10 +120,14 @@ async function perform(paths: readonly string[], options: SimOptions, host: SimH
   }
 }
 
+function missing(): never {
+  throw usage('--real wants a host that has a Redis and processes, and this one has none; run it as theoneeye sim')
+}
+
 /** The paths to simulate. What was found before comes first, unless one plan is wanted, or one fault at a time. */
-async function given(paths: readonly string[], { plan, crashSweep }: SimOptions): Promise<readonly string[]> {
+async function given(paths: readonly string[], { plan, crashSweep, real }: SimOptions): Promise<readonly string[]> {
   if (plan !== undefined) return [plan, ...paths]
-  if (crashSweep === true) return paths.length > 0 ? paths : ['scenarios']
+  if (crashSweep === true || real === true) return paths.length > 0 ? paths : ['scenarios']
   return await withFound(paths)
 }
 

@@ -23,6 +23,7 @@ const entries = new Set([
   'engine/globals.d.ts',
   'daemon/index.ts',
   'daemon/bin.ts',
+  'daemon/real-life.ts',
   'sim/index.ts',
   'sim/cli.ts',
 ])

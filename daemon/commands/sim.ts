@@ -14,6 +14,8 @@ type SimHost = {
   openRegistry(options: { nodes?: string }): Promise<NodeRegistry>
   /** Exports `openRegistry` too, for the threads of the simulator. */
   registryModule: string
+  /** For `--real`. */
+  loadReal(): Promise<typeof import('../real-host.ts')>
 }
 
 export const addSim: AddCommand = (program, register) => {
@@ -27,7 +29,12 @@ export const addSim: AddCommand = (program, register) => {
     const simulator = await loadSimulator<Simulator>()
     const registryModule = new URL('../session.js', import.meta.url).href
     const format = out.format === 'json' ? ['--json'] : []
-    return simulator.simCommand([...words, ...format], { out, openRegistry, registryModule })
+    return simulator.simCommand([...words, ...format], {
+      out,
+      openRegistry,
+      registryModule,
+      loadReal: () => import('../real-host.ts'),
+    })
   })
 }
 
