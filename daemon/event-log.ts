@@ -13,8 +13,8 @@ type Line = { level: LogLevel; message: string; fields?: JsonObject }
 /** Lines of one kind and loop that are written in a minute. */
 const repeatsMax = 20
 const minuteMs = 60_000
-/** Redis went back in time or was emptied: somebody must look. */
-const alarming = new Set(['RUN_LOST', 'DIVERGED', 'LOOP_CRASHED'])
+/** Redis went back in time or was emptied, or a loop does not get on: somebody must look. */
+const alarming = new Set(['RUN_LOST', 'DIVERGED', 'LOOP_CRASHED', 'LOOP_STALLED', 'LOOP_FAILED', 'WORKER_REFUSED'])
 
 export function eventLog(log: LeveledLog, clock: Clock): EventSink {
   const repeats = new Repeats(log, clock)
@@ -63,7 +63,8 @@ function lineOf(event: EngineEvent): Line {
     }
     case 'warning': {
       const level = alarming.has(event.code) ? 'error' : 'warn'
-      return { level, message: event.message, fields: { code: event.code } }
+      const cause = event.cause === undefined ? {} : { cause: event.cause }
+      return { level, message: event.message, fields: { code: event.code, ...cause } }
     }
     default:
       return { level: 'debug', message: event.type.replace('_', ' '), fields: detailsOf(event) }

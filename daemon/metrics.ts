@@ -13,6 +13,9 @@ export const seriesMax = { loops: 200, nodes: 300, queues: 200, codes: 50 } as c
 const redisSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5]
 const nodeSeconds = [0.001, 0.01, 0.1, 0.5, 1, 5, 30, 300]
 
+/** Warnings after which a loop is started again. */
+const restarting = new Set(['LOOP_CRASHED', 'LOOP_STALLED', 'WORKER_REFUSED'])
+
 type Labels = Record<string, string>
 
 export class Metrics implements RedisMeter {
@@ -25,6 +28,11 @@ export class Metrics implements RedisMeter {
   readonly #deadLetters = this.#counter('dead_letters_total', 'Items that failed', ['workflow', 'loop'])
   readonly #warnings = this.#counter('warnings_total', 'What the engine warned of, by code', ['code'])
   readonly #restarts = this.#counter('loop_restarts_total', 'Loops started again after a crash', ['workflow', 'loop'])
+  readonly #workerExits = this.#counter(
+    'worker_exits_total',
+    'Threads and processes of a pool that ended on their own',
+    ['workflow', 'loop'],
+  )
   readonly #redisErrors = this.#counter('redis_errors_total', 'Calls to Redis that failed, by code', ['code'])
   readonly #redisSeconds = new Histogram({
     name: 'theoneeye_redis_call_seconds',
@@ -63,8 +71,10 @@ export class Metrics implements RedisMeter {
     } else if (event.type === 'dead_letter') {
       this.#deadLetters.inc(this.#loops.of(event.workflow_id, event.loop))
     } else if (event.type === 'warning') {
+      const loop = this.#loops.of(event.workflow_id, event.loop ?? '')
       this.#warnings.inc(this.#codes.of(event.code))
-      if (event.code === 'LOOP_CRASHED') this.#restarts.inc(this.#loops.of(event.workflow_id, event.loop ?? ''))
+      if (restarting.has(event.code)) this.#restarts.inc(loop)
+      if (event.cause !== undefined) this.#workerExits.inc(loop)
     }
   }
 

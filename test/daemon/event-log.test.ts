@@ -68,7 +68,7 @@ describe('eventLog', () => {
     expect(lines).toMatchObject([{ level: 20, msg: 'node completed', node: 'n', duration: 1 }])
   })
 
-  it.each(['RUN_LOST', 'DIVERGED', 'LOOP_CRASHED'])('%s is an error: somebody must look', code => {
+  it.each(['RUN_LOST', 'DIVERGED', 'LOOP_CRASHED', 'LOOP_FAILED'])('%s is an error: somebody must look', code => {
     const { lines, see } = logged('error')
     see({ type: 'warning', ...at, code, message: 'm' })
     see({ type: 'warning', ...at, code: 'FENCED', message: 'm' })

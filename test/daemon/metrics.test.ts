@@ -9,6 +9,7 @@ import { errorOf } from '../support/temp-dir.ts'
 
 const at = { time: 0, workflow_id: 'w', run: 'run-1', loop: 'l', iteration: 1 }
 const node = { ...at, node_id: 'n', node_type: 'log', duration: 0.02 }
+const cause = { code: null, signal: 'SIGKILL', outOfMemory: true, message: null, rssBytes: 1 }
 const error = { name: 'Error', code: 'NODE_FAILED', message: 'no' }
 
 async function lines(metrics: Metrics): Promise<string[]> {
@@ -25,7 +26,8 @@ describe('Metrics', () => {
       { type: 'iteration_completed', ...at, duration: 1 },
       { type: 'iteration_completed', ...at, duration: 1 },
       { type: 'iteration_failed', ...at, duration: 1, error },
-      { type: 'warning', ...at, code: 'LOOP_CRASHED', message: 'm' },
+      { type: 'warning', ...at, code: 'LOOP_CRASHED', message: 'm', cause },
+      { type: 'warning', ...at, code: 'LOOP_STALLED', message: 'm' },
       { type: 'loop_started', ...at },
     ]
     for (const event of events) metrics.see(event)
@@ -35,7 +37,8 @@ describe('Metrics', () => {
         'theoneeye_iterations_failed_total{workflow="w",loop="l"} 1',
         'theoneeye_node_seconds_bucket{le="0.01",workflow="w",loop="l",node="n"} 0',
         'theoneeye_node_seconds_count{workflow="w",loop="l",node="n"} 2',
-        'theoneeye_loop_restarts_total{workflow="w",loop="l"} 1',
+        'theoneeye_loop_restarts_total{workflow="w",loop="l"} 2',
+        'theoneeye_worker_exits_total{workflow="w",loop="l"} 1',
         'theoneeye_warnings_total{code="LOOP_CRASHED"} 1',
       ]),
     )
