@@ -1,0 +1,142 @@
+/**
+ * `npm run torture -- [--minutes N | --faults N] [--rate N] [--seed S]`: real daemons on a real Redis under load, while
+ * everything is killed, cut, slowed and held still at random. Afterwards every item must be there, once, in order. The
+ * seed draws the faults; moments are the machine's.
+ */
+import { parseArgs } from 'node:util'
+import { hashUnit } from '../../engine/hash.ts'
+import { Cluster } from './cluster.ts'
+import { type Draw, faults } from './faults.ts'
+import { faultOf, Load, workflow } from './load.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string' },
+    faults: { type: 'string' },
+    rate: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: '1' },
+  },
+})
+const leaseSeconds = 2
+const leaseMs = leaseSeconds * 1_000
+const endMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
+const faultsMax = values.faults === undefined ? Number.POSITIVE_INFINITY : Number(values.faults)
+/** With nothing moving for so long, something is stuck. */
+const standstillMs = 60_000
+const pollMs = 50
+
+type Recovery = { kind: string; ms: number }
+
+async function main(): Promise<number> {
+  if (!(endMs > 0) || !(faultsMax > 0) || (values.minutes ?? values.faults) === undefined) {
+    console.error('usage: npm run torture -- --minutes N | --faults N [--rate N] [--seed S]')
+    return 2
+  }
+  const cluster = await Cluster.start(workflow, { daemons: 3, leaseSeconds })
+  const load = await Load.open(cluster.redis.url, Number(values.rate))
+  try {
+    load.start()
+    await untilAllMoved(load)
+    const recoveries = await torture(cluster, load)
+    await load.stop()
+    await untilDrained(load)
+    const wrong = [...(await cluster.stop()), ...(await wrongWith(load))]
+    report(recoveries, load.sent, wrong)
+    if (wrong.length > 0) for (const { number, said } of cluster.daemons) tell(number, said)
+    return wrong.length === 0 ? 0 : 1
+  } catch (error) {
+    for (const { number, said } of cluster.daemons) tell(number, said)
+    throw error
+  } finally {
+    await load.close()
+    await cluster.remove()
+  }
+}
+
+/** One fault after another, each when all loops have moved since the one before. */
+async function torture(cluster: Cluster, load: Load): Promise<Recovery[]> {
+  const startedMs = performance.now()
+  const recoveries: Recovery[] = []
+  let draws = 0
+  const draw: Draw = from => from[Math.floor(hashUnit(`${values.seed}|${draws++}`) * from.length)] as never
+  while (recoveries.length < faultsMax && performance.now() - startedMs < endMs) {
+    const kind = draw(Object.keys(faults))
+    const beganMs = performance.now()
+    const doing = faults[kind]?.(cluster, draw, leaseMs)
+    await untilAllMoved(load)
+    recoveries.push({ kind, ms: performance.now() - beganMs })
+    await doing
+    if (recoveries.length % 20 === 0) console.log(`${recoveries.length} faults, ${load.sent} items`)
+  }
+  return recoveries
+}
+
+/** Every loop has committed something since now. */
+async function untilAllMoved(load: Load): Promise<void> {
+  const before = await progressOf(load)
+  const sinceMs = performance.now()
+  for (;;) {
+    const now = await load.progress()
+    if (now?.every((n, i) => n > (before[i] as number))) return
+    if (performance.now() - sinceMs > standstillMs) {
+      throw new Error(`Nothing moves: iterations were ${before.join(', ')}, now ${now?.join(', ') ?? 'Redis is away'}`)
+    }
+    await new Promise(resolve => setTimeout(resolve, pollMs))
+  }
+}
+
+async function progressOf(load: Load): Promise<number[]> {
+  for (;;) {
+    const progress = await load.progress()
+    if (progress !== undefined) return progress
+    await new Promise(resolve => setTimeout(resolve, pollMs))
+  }
+}
+
+async function untilDrained(load: Load): Promise<void> {
+  let [last, sinceMs] = [-1, performance.now()]
+  for (;;) {
+    const lengths = [await load.lengthOf('done'), await load.lengthOf('many')]
+    if (lengths.every(length => length >= load.sent)) return
+    const sum = lengths.reduce((a, b) => a + b, 0)
+    if (sum !== last) [last, sinceMs] = [sum, performance.now()]
+    // what is missing then is counted as lost
+    else if (performance.now() - sinceMs > standstillMs) return
+    await new Promise(resolve => setTimeout(resolve, pollMs))
+  }
+}
+
+async function wrongWith(load: Load): Promise<string[]> {
+  const done = faultOf(await load.numbersIn('done'), load.sent, 'in order')
+  const many = faultOf(await load.numbersIn('many'), load.sent, 'in any order')
+  const letters = await load.deadLetters()
+  return [
+    ...(done === undefined ? [] : [`the chain of single replicas: ${done}`]),
+    ...(many === undefined ? [] : [`the loop of two replicas: ${many}`]),
+    ...(letters === 0 ? [] : [`${letters} dead letters`]),
+  ]
+}
+
+function report(recoveries: readonly Recovery[], items: number, wrong: readonly string[]): void {
+  const kinds = Object.keys(faults)
+  console.log(`\n${'fault'.padEnd(28)}${'times'.padStart(6)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}`)
+  for (const kind of [...kinds, 'all']) {
+    const of = recoveries.filter(each => kind === 'all' || each.kind === kind).map(({ ms }) => ms)
+    if (of.length === 0) continue
+    const row = [kind.padEnd(28), String(of.length).padStart(6), percentile(of, 0.5), percentile(of, 0.99)]
+    console.log(row.join(''))
+  }
+  console.log(`\n${items} items, ${recoveries.length} faults, lease ${leaseMs} ms`)
+  console.log(wrong.length === 0 ? 'nothing lost, nothing doubled, order kept' : `WRONG: ${wrong.join('; ')}`)
+}
+
+function percentile(values: number[], share: number): string {
+  const sorted = values.toSorted((a, b) => a - b)
+  return String(Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)).padStart(9)
+}
+
+function tell(number: number, said: readonly string[]): void {
+  console.error(`\nlast words of daemon ${number}:\n${said.join('\n')}`)
+}
+
+process.exitCode = await main()
