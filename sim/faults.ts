@@ -37,6 +37,8 @@ export const faultKinds = {
   'http-answer-lost': 'a service does what it was asked for, and its answer is lost',
   'http-duplicate': 'a request reaches its service twice',
   'disk-full': 'the disk is full: files are not written, once or for a while',
+  'arrival-duplicate': 'an item from outside comes twice',
+  'arrival-reordered': 'an item from outside comes before the one that was sent before it',
   'node-throws': 'nodes throw for some items',
   'node-hangs': 'nodes never end for some items',
   'node-slow': 'nodes take long for some items',

@@ -4,6 +4,7 @@
  */
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { JsonObject } from '../engine/json.ts'
+import { queuesOf } from './arrivals.ts'
 import { allFaultKinds, type FaultKind } from './faults.ts'
 import type { Plan, PlanEvent, PlanSettings } from './plan.ts'
 import { Draws } from './random.ts'
@@ -64,7 +65,7 @@ export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, a
   const draws = new Draws(`${seed}|plan`)
   const chance = (kind: FaultKind): number => (nodeOdds[kind] === undefined ? 0.45 : nodeChance)
   const kinds = allFaultKinds.filter(kind => draws.chance(`kind ${kind}`, chance(kind)) && allowed.includes(kind))
-  const targets = targetsOf(subject.graph)
+  const targets = [...targetsOf(subject.graph), ...arrivalsOf(subject.files)]
   const events = kinds.flatMap(kind => eventsOf(kind, targets, draws))
   const { name, workflow, files } = subject
   return { version: 1, name, seed, workflow, files, settings: drawSettings(draws), events }
@@ -96,12 +97,18 @@ function targetsOf(graph: FlowGraph): Target[] {
 
 /** Whether a fault of this kind can come about there at all. */
 function fits(kind: FaultKind, { op, where }: Target): boolean {
+  if (kind.startsWith('arrival-') || op === 'arrive') return kind.startsWith('arrival-') && op === 'arrive'
   if (kind.startsWith('worker') && where === 'daemon') return false
   if (op === 'start' || kind === 'worker-version') return op === 'start' && /^worker-(version|before)/.test(kind)
   if (kind.startsWith('http-')) return op === 'http'
   if (kind === 'disk-full') return op === 'write'
   if (op in outsideOperations) return /^(crash|latency$)/.test(kind)
   return op !== 'wait' || !notOnWait.has(kind)
+}
+
+/** Items that come from outside are as good as written. */
+function arrivalsOf(files: Plan['files']): Target[] {
+  return queuesOf(files).map(loop => ({ op: 'arrive', loop, weight: 5, where: 'daemon' }))
 }
 
 /** Faults of one kind: for each operation the gaps between those it hits are drawn, in a length drawn for the run. */
@@ -129,7 +136,7 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
 
 function actorOf(kind: FaultKind): PlanEvent['actor'] {
   if (/^(crash|stop|pause|clock|worker)/.test(kind)) return 'daemon'
-  if (/^(http|disk)/.test(kind)) return 'outside'
+  if (/^(http|disk|arrival)/.test(kind)) return 'outside'
   return /^(lost|reply|refused|latency)/.test(kind) ? 'connection' : 'server'
 }
 

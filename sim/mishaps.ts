@@ -79,11 +79,11 @@ type Asked = Pick<HttpRequest, 'method' | 'url' | 'timeoutMs'>
 
 /**
  * What a request comes to. Throws as systemHttp does; and where the node's patience (milliseconds; 0: endless) ends
- * before that of its request, as the engine does then.
+ * no later than that of its request, which begins after it, as the engine does then.
  */
 export function mishapAnswer(mishap: Mishap, { method, url, timeoutMs }: Asked, patienceMs: number): HttpResponse {
   if (mishap === 'http-status') return { status: 503, headers: { 'retry-after': '1' }, body: 'not now' }
-  if (mishap === 'http-timeout' && patienceMs > 0 && patienceMs < timeoutMs) {
+  if (mishap === 'http-timeout' && patienceMs > 0 && patienceMs <= timeoutMs) {
     throw new EngineError('NODE_TIMEOUT', 'Cannot wait longer for the node')
   }
   const [reason, code] = {

@@ -24,6 +24,8 @@ const exactFault = z.strictObject({
   n: z.number().int().min(1).default(1),
   ms: z.number().optional(),
   percent: z.number().optional(),
+  /** For how many of the items, of faults that hit nodes. */
+  odds: z.number().min(0).max(1).optional(),
 })
 
 const node = z.strictObject({

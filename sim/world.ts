@@ -9,6 +9,7 @@ import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { Json, JsonObject } from '../engine/json.ts'
 import { keysOf } from '../engine/store/keys.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
+import { disarranged } from './arrivals.ts'
 import { SimTime, settled, turned } from './clock.ts'
 import { Daemons } from './daemons.ts'
 import { askedFor, type Expected, expectedEffects, keptTell } from './expected.ts'
@@ -18,7 +19,7 @@ import { Invariants } from './invariants/index.ts'
 import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
 import { isMishap } from './mishaps.ts'
 import { MemoryFiles, saidOutside } from './outside.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, PlanEvent } from './plan.ts'
 import { quiet } from './quiet.ts'
 import { Draws } from './random.ts'
 import { type Applied, SimServer } from './server.ts'
@@ -81,20 +82,33 @@ const escapeCheckEvery = 256
 const turnEvery = 16
 
 /** Simulates one plan. Only one simulation at a time may run in a process: it replaces globals while it does. */
-export async function simulate(options: WorldOptions): Promise<RunResult> {
-  const { graph, plan, expected } = options
+export async function simulate(given: WorldOptions): Promise<RunResult> {
   await quiet()
+  const { applied, files } = disarranged(given.plan, given.graph.hash)
+  const options = applied.length === 0 ? given : withArrived(given, files)
+  const { graph, plan, expected } = options
   const asked = expected && plan.events.some(({ kind }) => isMishap(kind)) ? await askedFor(expected) : undefined
   const misbehaviour = await misbehaviourOf(plan, graph)
   if (misbehaviour === undefined) {
-    return await new World({ ...options, graphFor: () => graph, graphInReference: graph, asked }).run()
+    return await new World({ ...options, applied, graphFor: () => graph, graphInReference: graph, asked }).run()
   }
   const told = expected && { ...misbehaviour.expected, ...keptTell(expected) }
-  return await new World({ ...options, ...misbehaviour, expected: told, asked }).run()
+  return await new World({ ...options, ...misbehaviour, applied, expected: told, asked }).run()
+}
+
+/** Other inputs, and so another outcome. */
+function withArrived(options: WorldOptions, files: Plan['files']): WorldOptions {
+  const { plan, graph, expected } = options
+  const again = expected && { ...expectedEffects(graph, files), ...keptTell(expected) }
+  return { ...options, plan: { ...plan, files }, expected: again }
 }
 
 type Prepared = WorldOptions &
-  Pick<Misbehaviour, 'graphFor' | 'graphInReference'> & { asked: ReadonlySet<string> | undefined }
+  Pick<Misbehaviour, 'graphFor' | 'graphInReference'> & {
+    asked: ReadonlySet<string> | undefined
+    /** Faults that have come about already. */
+    applied: readonly PlanEvent[]
+  }
 
 class World {
   readonly #options: Prepared
@@ -140,6 +154,10 @@ class World {
       },
     })
     this.#daemons = this.#makeDaemons()
+    for (const { kind, args } of options.applied) {
+      this.#book.note(kind)
+      this.#fault(kind, args as OperationName)
+    }
   }
 
   #makeDaemons(): Daemons {
