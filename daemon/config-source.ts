@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { isMap, isScalar, LineCounter, parse, parseDocument, type YAMLMap } from 'yaml'
+import type { YAMLMap } from 'yaml'
 import { codeOf, messageOf } from '../engine/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import { type ConfigKey, configKeys } from './config-schema.ts'
@@ -27,6 +27,13 @@ export type ConfigSource = {
 export type GivenOptions = { redis?: string | undefined; nodes?: string | undefined; data?: string | undefined }
 export type Environment = Readonly<Record<string, string | undefined>>
 
+type Yaml = typeof import('yaml')
+
+/** Only where there is something to read: it takes as long to load as the HTTP server. */
+function loadYaml(): Promise<Yaml> {
+  return import('yaml')
+}
+
 const fileBytesMax = 1024 * 1024
 /** Variables of ours that are no keys of the configuration. */
 const otherVariables = new Set(['THEONEEYE_PLAN'])
@@ -39,7 +46,7 @@ export async function readConfigFile(path: string | undefined, cwd: string): Pro
   try {
     const text = await readFile(path, 'utf8')
     if (text.length > fileBytesMax) refuse(source, 'the file is larger than 1 MiB; is it the right one?')
-    else parseYaml(text, source)
+    else parseYaml(await loadYaml(), text, source)
   } catch (error) {
     const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' }
     const why = reasons[codeOf(error) ?? ''] ?? messageOf(error)
@@ -52,16 +59,16 @@ function refuse(source: ConfigSource, message: string): void {
   source.problems.push({ at: source.base.at, key: '', message })
 }
 
-function parseYaml(text: string, source: ConfigSource): void {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+function parseYaml(yaml: Yaml, text: string, source: ConfigSource): void {
+  const lines = new yaml.LineCounter()
+  const document = yaml.parseDocument(text, { lineCounter: lines, prettyErrors: false })
   for (const error of document.errors) {
     const { line, col } = lines.linePos(error.pos[0])
     const at = `${source.base.at}:${line}:${col}`
     source.problems.push({ at, key: '', message: `not YAML: ${error.message}; correct it there` })
   }
   if (source.problems.length > 0 || document.contents === null) return
-  if (!isMap(document.contents)) {
+  if (!yaml.isMap(document.contents)) {
     refuse(source, 'is no map of keys; write lines such as "listen: 127.0.0.1:7878"')
     return
   }
@@ -71,9 +78,9 @@ function parseYaml(text: string, source: ConfigSource): void {
     refuse(source, `cannot be taken as it is: ${messageOf(error)}; write it without aliases`)
     return
   }
-  locate(document.contents, [], (key, offset) => {
+  for (const [key, offset] of placesIn(yaml, document.contents, [])) {
     source.origins.set(key, { ...source.base, at: `${source.base.at}:${lines.linePos(offset).line}` })
-  })
+  }
 }
 
 /** A key with nothing behind it is as good as none: `trace:` with all its keys commented out. */
@@ -82,17 +89,18 @@ function withoutNulls(values: JsonObject): JsonObject {
   return Object.fromEntries(given.map(([key, value]) => [key, isJsonObject(value) ? withoutNulls(value) : value]))
 }
 
-function locate(map: YAMLMap, above: readonly string[], found: (key: string, offset: number) => void): void {
-  for (const { key, value } of map.items) {
-    if (!isScalar(key)) continue
+/** Where each key stands: `log.level` and an offset into the text. */
+function placesIn(yaml: Yaml, map: YAMLMap, above: readonly string[]): [string, number][] {
+  return map.items.flatMap(({ key, value }): [string, number][] => {
+    if (!yaml.isScalar(key)) return []
     const words = [...above, String(key.value)]
-    found(words.join('.'), key.range?.[0] ?? 0)
-    if (isMap(value)) locate(value, words, found)
-  }
+    const inner = yaml.isMap(value) ? placesIn(yaml, value, words) : []
+    return [[words.join('.'), key.range?.[0] ?? 0], ...inner]
+  })
 }
 
 /** Lays the variables `THEONEEYE_…` over what the file says; an empty one counts as not set. */
-export function addEnvironment(source: ConfigSource, env: Environment, cwd: string): void {
+export async function addEnvironment(source: ConfigSource, env: Environment, cwd: string): Promise<void> {
   const byName = new Map(configKeys.map(key => [key.env, key]))
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith('THEONEEYE_') || text === undefined || text === '' || otherVariables.has(name)) continue
@@ -103,7 +111,7 @@ export function addEnvironment(source: ConfigSource, env: Environment, cwd: stri
       source.warnings.push({ at: name, key: '', message })
       continue
     }
-    setValue(source.values, key.path.split('.'), givenValue(key, text))
+    setValue(source.values, key.path.split('.'), await givenValue(key, text))
     source.origins.set(key.path, { at: name, dir: cwd })
   }
 }
@@ -118,10 +126,10 @@ export function addOptions(source: ConfigSource, options: GivenOptions, cwd: str
 }
 
 /** The text itself where the key takes text; else what the text would be in the file: a number, a list. */
-function givenValue(key: ConfigKey, text: string): Json {
+async function givenValue(key: ConfigKey, text: string): Promise<Json> {
   if (key.schema.safeParse(text).success || key.holds !== undefined) return text
   try {
-    return parse(text) as Json
+    return (await loadYaml()).parse(text) as Json
   } catch {
     return text
   }

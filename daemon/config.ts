@@ -52,7 +52,7 @@ export async function loadConfig(options: LoadConfigOptions): Promise<LoadedConf
   const fallback = resolve(cwd, configFileDefault)
   const path = options.path === undefined ? existingOr(fallback) : resolve(cwd, options.path)
   const source = await readConfigFile(path, cwd)
-  addEnvironment(source, env, cwd)
+  await addEnvironment(source, env, cwd)
   addOptions(source, options.given ?? {}, cwd)
   const config = await complete(source, env)
   return { config, warnings: source.warnings.map(formatConfigProblem), path }
