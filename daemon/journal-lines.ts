@@ -8,7 +8,8 @@ import { readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import type { KeyDump } from '../engine/memory-redis/keyspace.ts'
 
-export const journalVersion = 1
+/** Goes up whenever a script reads its arguments differently: the journal holds calls, and replays them. */
+export const journalVersion = 2
 
 export type Entry =
   | readonly ['#journal', version: number]

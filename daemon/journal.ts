@@ -45,7 +45,7 @@ export class Journal {
 
   /**
    * Opens the journal, or makes an empty one, and replays it.
-   * Throws `JOURNAL_CORRUPT`, `JOURNAL_FAILED`, and `SCHEMA_TOO_NEW` for a journal of a newer version.
+   * Throws `JOURNAL_CORRUPT`, `JOURNAL_FAILED`, and `SCHEMA_TOO_NEW` or `SCHEMA_TOO_OLD` for a journal of another version.
    */
   constructor(options: JournalOptions) {
     this.#options = options
@@ -123,11 +123,12 @@ export class Journal {
 
   #checkHeader(entry: Entry): void {
     if (entry[0] !== '#journal') throw this.#corrupt(1, 'it is not the header of a journal')
-    if (entry[1] <= journalVersion) return
-    throw new EngineError(
-      'SCHEMA_TOO_NEW',
-      `Cannot open the journal "${this.path}": it has version ${entry[1]}, this program reads up to ${journalVersion}; use the newer program`,
-    )
+    const [, written] = entry
+    if (written === journalVersion) return
+    const cannot = `Cannot open the journal "${this.path}": it has version ${written}, this program reads ${journalVersion}`
+    if (written > journalVersion) throw new EngineError('SCHEMA_TOO_NEW', `${cannot}; use the newer program`)
+    const advice = 'let the program that wrote it finish its work, or take another data directory'
+    throw new EngineError('SCHEMA_TOO_OLD', `${cannot}; ${advice}`)
   }
 
   #cutTail(damaged: Line): void {

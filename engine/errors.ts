@@ -53,6 +53,7 @@ const codes = {
   FENCED: 'another holder has taken this replica over',
   DIVERGED: 'Redis is not where this replica left it',
   SCHEMA_TOO_NEW: 'the keys were written by a newer version',
+  SCHEMA_TOO_OLD: 'the data were written by an older version that this one cannot read',
   // the embedded Redis (4.1)
   JOURNAL_CORRUPT: 'the journal of the embedded Redis is damaged',
   JOURNAL_LOCKED: 'another process uses the data directory',

@@ -8,6 +8,7 @@
  */
 import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
+import { hashText } from '../hash.ts'
 import { limits } from '../limits.ts'
 import type { Ports } from '../ports.ts'
 import { keysOf } from '../store/keys.ts'
@@ -346,19 +347,20 @@ export class FlowRunner {
     return retryTransient({ clock: ports.clock, signal: control.aborted, pauseMsMax: limits.wakeWaitMs }, call)
   }
 
-  #iteration(key = this.#pushPrefix()): Iteration {
-    const { loop, replica } = this.#options
+  /**
+   * What an iteration pushes is named after the item it claimed, or after its own count when its producer makes the item.
+   * Never after the count of a claimed one: when Redis goes back in time, another item may be the how-manieth.
+   */
+  #iteration(claimed?: string): Iteration {
+    const { run, loop, replica } = this.#options
     const number = this.#count * loop.replicas + replica + 1
-    const iteration = new Iteration(this.#scope, { key, pushPrefix: this.#pushPrefix(), number })
+    const key = claimed ?? `${run.seed.slice(0, 8)}.${loop.id}.${replica}.${this.#count}`
+    const pushPrefix = claimed === undefined ? key : hashText(`${loop.id}|${claimed}`)
+    const iteration = new Iteration(this.#scope, { key, pushPrefix, number })
     const { aborted } = this.#options.control
     if (aborted.aborted) iteration.abort(aborted.reason)
     this.#current = iteration
     return iteration
-  }
-
-  #pushPrefix(): string {
-    const { run, loop, replica } = this.#options
-    return `${run.seed.slice(0, 8)}.${loop.id}.${replica}.${this.#count}`
   }
 }
 

@@ -2,7 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writ
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type EmbeddedOptions, type EmbeddedRedis, openEmbeddedRedis } from '../../daemon/embedded-redis.ts'
-import { encodeEntry } from '../../daemon/journal-lines.ts'
+import { encodeEntry, journalVersion } from '../../daemon/journal-lines.ts'
 import { systemClock, systemHost } from '../../daemon/system-ports.ts'
 import type { Host, Log } from '../../engine/ports.ts'
 import { errorOf, tempDir } from '../support/temp-dir.ts'
@@ -187,11 +187,12 @@ describe('a torn or damaged journal', () => {
     ['an empty file', '', 'JOURNAL_CORRUPT'],
     ['another file', 'hello\n', 'JOURNAL_CORRUPT'],
     ['no header', encodeEntry(['#end', 0]), 'JOURNAL_CORRUPT'],
-    ['half a snapshot', encodeEntry(['#journal', 1]), 'JOURNAL_CORRUPT'],
-    ['a newer version', encodeEntry(['#journal', 2]), 'SCHEMA_TOO_NEW'],
+    ['half a snapshot', encodeEntry(['#journal', journalVersion]), 'JOURNAL_CORRUPT'],
+    ['a newer version', encodeEntry(['#journal', journalVersion + 1]), 'SCHEMA_TOO_NEW'],
+    ['an older version', encodeEntry(['#journal', journalVersion - 1]), 'SCHEMA_TOO_OLD'],
     [
       'an unknown operation',
-      `${encodeEntry(['#journal', 1])}${encodeEntry(['#end', 0])}${encodeEntry(['new', 1, [], []])}`,
+      `${encodeEntry(['#journal', journalVersion])}${encodeEntry(['#end', 0])}${encodeEntry(['new', 1, [], []])}`,
       'SCHEMA_TOO_NEW',
     ],
   ])('%s is refused', async (_what, text, code) => {
