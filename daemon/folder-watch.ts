@@ -24,6 +24,8 @@ export type WatchOptions = {
 }
 
 const againMs = 1_000
+/** Kubernetes replaces all files of a mounted folder at once by replacing this link. */
+const swappedLink = '..data'
 
 export function watchFolder(options: WatchOptions): void {
   void new FolderWatch(options).run()
@@ -70,8 +72,8 @@ class FolderWatch {
   }
 
   #see(name: string | null): void {
-    const isFolder = name !== null && this.#options.dir.endsWith(name)
-    if (name === null || isFolder || this.#options.wants(name)) this.#wake()
+    const isWhole = name === null || this.#options.dir.endsWith(name) || name === swappedLink
+    if (isWhole || this.#options.wants(name)) this.#wake()
   }
 
   #wake(): void {

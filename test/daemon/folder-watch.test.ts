@@ -1,5 +1,5 @@
 /** Changes of a folder are told once things are quiet, however an editor saves. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { watchFolder } from '../../daemon/folder-watch.ts'
@@ -108,6 +108,22 @@ describe('watchFolder', () => {
     writeFileSync(join(dir, 'w.json'), '1')
     await changed
     expect(count()).toBe(1)
+  })
+
+  it('tells when Kubernetes swaps the files of a mounted folder', async () => {
+    const dir = tempDir()
+    const publish = (version: string): void => {
+      mkdirSync(join(dir, version))
+      writeFileSync(join(dir, version, 'w.json'), version)
+      symlinkSync(version, join(dir, '..data_tmp'))
+      renameSync(join(dir, '..data_tmp'), join(dir, '..data'))
+    }
+    publish('..v1')
+    symlinkSync('..data/w.json', join(dir, 'w.json'))
+    const { told } = watched(dir)
+    const swapped = told()
+    publish('..v2')
+    await swapped
   })
 
   it('goes on when the folder was replaced by another', async () => {
