@@ -101,6 +101,7 @@ export const probes: readonly (readonly [command: string, key: string, ...args: 
   ['LRANGE', 'l', '0', '-1'],
   ['LINDEX', 'l', '0'],
   ['LREM', 'l', '1', 'c'],
+  ['LTRIM', 'l', '0', '-1'],
   ['LPOP', 'l'],
   ['DEL', 'l'],
   ['DEL', 's'],
