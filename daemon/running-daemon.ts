@@ -17,6 +17,7 @@ import { openDaemonRedis } from './daemon-redis.ts'
 import { eventLog } from './event-log.ts'
 import { watchFolder } from './folder-watch.ts'
 import { Metrics } from './metrics.ts'
+import { SystemPools } from './pools.ts'
 import { QueueWatch } from './queue-watch.ts'
 import { meterRedis } from './redis-metered.ts'
 import { addHealthRoutes, type Readiness } from './routes-health.ts'
@@ -156,7 +157,12 @@ export class RunningDaemon {
   async #openEngine(): Promise<FlowDaemon> {
     const { log, onEvent } = this.#options
     const opened = await openDaemonRedis(this.#config, { clock: this.#clock, log })
-    this.#closeRedis = () => opened.redis.close()
+    const { redis: redisUrl, files: filesDir, nodes: nodesDir } = this.#config
+    const pools = new SystemPools({ redis: opened.redis, redisUrl, filesDir, nodesDir, log })
+    this.#closeRedis = async () => {
+      await pools.close()
+      await opened.redis.close()
+    }
     const redis = meterRedis(opened.redis, this.#metrics)
     this.#queues = new QueueWatch(redis, this.#clock)
     const toLog = eventLog(log, this.#clock)
@@ -170,6 +176,7 @@ export class RunningDaemon {
         files: systemFiles(this.#config.files),
         log,
       },
+      pools,
       about: { host: hostname(), version },
       onEvent: event => {
         this.#metrics.see(event)

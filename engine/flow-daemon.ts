@@ -9,7 +9,7 @@
 import { assert, EngineError, messageOf } from './errors.ts'
 import type { FlowGraph } from './graph/flow-graph.ts'
 import { limits } from './limits.ts'
-import type { Ports } from './ports.ts'
+import type { Pools, Ports } from './ports.ts'
 import { WorkflowKeeper, type WorkflowStatus } from './run/workflow-keeper.ts'
 import { attendTo } from './store/wishes.ts'
 import type { EventSink } from './trace/events.ts'
@@ -17,6 +17,8 @@ import type { TraceSink } from './trace/trace.ts'
 
 export type DaemonOptions = {
   ports: Ports
+  /** Workers for loops that ask for one; without any, all loops run in this thread. */
+  pools?: Pools | undefined
   onEvent: EventSink
   /** Who this is, for people who look: `theoneeye ps`. */
   about: { host: string; version: string }
@@ -25,7 +27,7 @@ export type DaemonOptions = {
 }
 
 export type { WorkflowStatus } from './run/workflow-keeper.ts'
-/** Ready: its workflows were started, Redis answers, leases are renewed. Else why not, in words. */
+/** Ready: its workflows were started, Redis answers, leases are renewed, loops get on. Else why not, in words. */
 export type DaemonHealth = { ready: boolean; reasons: string[] }
 
 export class FlowDaemon {
@@ -85,6 +87,11 @@ export class FlowDaemon {
     if (silentMs > limits.redisSilenceMs) {
       reasons.push(`Redis has not answered for ${Math.round(silentMs / 1000)} s: ${this.#trouble || 'no reply'}`)
     }
+    for (const { workflow, loops } of this.status()) {
+      for (const { id, trouble } of loops) {
+        if (trouble !== undefined) reasons.push(`loop "${id}" of workflow "${workflow}" gets nowhere: ${trouble}`)
+      }
+    }
     return { ready: reasons.length === 0, reasons }
   }
 
@@ -93,8 +100,8 @@ export class FlowDaemon {
     if (this.#keepers.has(id)) {
       throw new EngineError('USAGE', `Cannot serve workflow "${id}" twice: two files have this id; change one`)
     }
-    const { ports, onEvent, recordOf } = this.#options
-    this.#keepers.set(id, new WorkflowKeeper(graph, { ports, onEvent, record: recordOf?.(graph) }))
+    const { ports, pools, onEvent, recordOf } = this.#options
+    this.#keepers.set(id, new WorkflowKeeper(graph, { ports, pools, onEvent, record: recordOf?.(graph) }))
   }
 
   async #attendForEver(): Promise<void> {

@@ -41,7 +41,11 @@ export async function waitForEnd(engine: FlowEngine, options: UntilOptions): Pro
   }
   const tick = (): void => {
     const now = clock.monotonic()
-    const idleSince = engine.status().idleSinceMs
+    const { idleSinceMs: idleSince, loops } = engine.status()
+    const failed = loops.find(loop => loop.status === 'failed')
+    if (failed !== undefined && idleSince !== undefined) {
+      stop('crashed', `stopping: loop "${failed.id}" was given up, and the others have nothing to do`)
+    }
     if (passed(options.timeout, now - startedMs)) stop('timeout', `stopping: not completed after ${options.timeout} s`)
     if (idleSince !== undefined && passed(options.untilIdle, now - idleSince)) {
       stop('idle', `stopping: nothing to do for ${options.untilIdle} s`)

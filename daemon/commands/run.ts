@@ -7,7 +7,8 @@ import { Option } from 'commander'
 import { EngineError } from '../../engine/errors.ts'
 import { FlowEngine } from '../../engine/flow-engine.ts'
 import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
-import type { Ports, Redis } from '../../engine/ports.ts'
+import type { Pool } from '../../engine/node/node.ts'
+import type { Pools, Ports, Redis } from '../../engine/ports.ts'
 import type { RunSummary } from '../../engine/store/run-store.ts'
 import type { Output } from '../output.ts'
 import { type CommonOptions, openWorkflow, withRedis } from '../session.ts'
@@ -21,7 +22,7 @@ import { type Ending, waitForEnd } from './run-until.ts'
 
 export type RunOptions = CommonOptions & {
   files: string
-  pool: 'async' | 'thread' | 'process'
+  pool?: Pool
   timeout?: number
   untilIdle?: number
   fresh?: boolean
@@ -37,7 +38,13 @@ export const addRun: AddCommand = (program, register) => {
     .description('run a workflow until it completes, or until Ctrl-C (drains; a second one kills)')
     .argument('<file>', 'a workflow file (JSON)')
     .option('--files <dir>', 'the folder that file nodes read and write in', './files')
-    .addOption(new Option('--pool <pool>', 'where loops run').choices(['async', 'thread', 'process']).default('async'))
+    .addOption(
+      new Option('--pool <pool>', 'where all loops run, whatever the workflow says').choices([
+        'async',
+        'thread',
+        'process',
+      ]),
+    )
     .option('--timeout <seconds>', 'drain when it takes longer, and fail', seconds)
     .option('--until-idle <seconds>', 'drain when there was nothing to do for so long', seconds)
     .addOption(new Option('--fresh', 'discard the state and queues of earlier runs').conflicts('adopt'))
@@ -51,11 +58,11 @@ export const addRun: AddCommand = (program, register) => {
 }
 
 async function run(out: Output, file: string, options: RunOptions): Promise<number> {
-  refuseUnbuilt(options)
   const graph = await openWorkflow(file, options)
   if (graph.workflow.type === 'api') return runRequest(out, graph, options)
   if (options.input !== undefined) throw inputForNobody(graph)
-  return withRedis(options, out, redis => runOn(redis, { out, file, options, graph }))
+  const job = { out, file, options, graph }
+  return withRedis(options, out, redis => withPools(redis, job, pools => runOn({ redis, pools }, job)))
 }
 
 function runRequest(out: Output, graph: FlowGraph, options: RunOptions): Promise<number> {
@@ -72,7 +79,7 @@ function inputForNobody({ workflow }: FlowGraph): EngineError {
 
 type Job = { out: Output; file: string; options: RunOptions; graph: FlowGraph }
 
-async function runOn(redis: Redis, job: Job): Promise<number> {
+async function runOn({ redis, pools }: { redis: Redis; pools: Pools | undefined }, job: Job): Promise<number> {
   const { out, options, graph } = job
   const clock = systemClock()
   const tally = new RunTally(graph, clock)
@@ -83,7 +90,9 @@ async function runOn(redis: Redis, job: Job): Promise<number> {
   const engine = new FlowEngine({
     graph,
     ports: portsOf(redis, out, options),
-    ...(trace === undefined ? {} : { record: trace.record }),
+    pools,
+    pool: options.pool,
+    record: trace?.record,
     onEvent: event => {
       out.json(event)
       tally.add(event)
@@ -146,10 +155,16 @@ function portsOf(redis: Redis, out: Output, options: RunOptions): Ports {
   }
 }
 
-function refuseUnbuilt(options: RunOptions): void {
-  if (options.pool !== 'async') throw unbuilt(`use pool "${options.pool}"`)
-}
-
-function unbuilt(what: string): EngineError {
-  return new EngineError('NOT_SUPPORTED', `Cannot ${what}: this version does not do that yet; leave it out`)
+/** Workers are loaded only for loops that run in one. Afterwards none is left. */
+async function withPools(redis: Redis, job: Job, use: (pools: Pools | undefined) => Promise<number>): Promise<number> {
+  const { options, graph, out } = job
+  if (graph.loops.every(loop => (options.pool ?? loop.pool) === 'async')) return use(undefined)
+  const { SystemPools } = await import('../pools.ts')
+  const { redis: redisUrl, files: filesDir, nodes: nodesDir } = options
+  const pools = new SystemPools({ redis, redisUrl, filesDir, nodesDir, log: out.log })
+  try {
+    return await use(pools)
+  } finally {
+    await pools.close()
+  }
 }

@@ -1,6 +1,7 @@
 /**
  * How soon a replica that crashed is served again: at once it is not, and after too many crashes without any progress in
- * between not at all, until somebody says so. Progress is an iteration that ended, however it ended.
+ * between not at all, until somebody says so. Progress is an iteration that ended,
+ * however it ended, or a look at Redis that found nothing to do.
  */
 import { limits } from '../limits.ts'
 

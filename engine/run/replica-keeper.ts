@@ -130,7 +130,10 @@ export class ReplicaKeeper {
       lease,
       lastDeath: this.#lastDeath,
       emit: event => this.#see(event),
-      onActivity: activity => this.#note(activity),
+      onActivity: activity => {
+        this.#note(activity)
+        if (activity === 'waiting') this.#getsOn()
+      },
     }
     const isRemote = this.pool !== 'async' && pools !== undefined
     const loop = isRemote
@@ -146,11 +149,14 @@ export class ReplicaKeeper {
   }
 
   #see(event: EngineEvent): void {
-    if (event.type === 'iteration_completed' || event.type === 'iteration_failed') {
-      this.#backoff.progressed()
-      this.trouble = undefined
-    }
+    if (event.type === 'iteration_completed' || event.type === 'iteration_failed') this.#getsOn()
     this.#host.emit(event)
+  }
+
+  /** It has processed something, or found that there is nothing to process. */
+  #getsOn(): void {
+    this.#backoff.progressed()
+    this.trouble = undefined
   }
 
   #note(activity: 'busy' | 'waiting'): void {

@@ -21,7 +21,7 @@ export const bans: readonly Ban[] = [
   { ...ban(/^(engine|daemon|sim)\//, /['"`]oe:/, 'engine/store/keys.ts'), except: /^engine\/store\// },
   {
     ...ban(/^(engine|daemon|sim)\//, /\bprocess\.exit\b/, 'an exit code, returned to daemon/bin.ts'),
-    except: /^daemon\/bin\.ts$/,
+    except: /^daemon\/(bin|pool-worker)\.ts$/,
   },
   {
     ...ban(/^(engine|daemon|sim)\//, /\bprocess\.env\b/, 'an option of the command line'),
