@@ -63,6 +63,9 @@ export class FlowEngine {
   #run: StartedRun | undefined
   #supervisor: Supervisor | undefined
   #drainTimer: AbortController | undefined
+  #isStarting = false
+  /** It was stopped or killed: nothing begins any more. */
+  #isUnwanted = false
   /** How it starts again when Redis has lost its run. */
   #again: BeginMode = 'resume'
 
@@ -83,11 +86,12 @@ export class FlowEngine {
    * changed definition. Errors: WORKFLOW_CHANGED, WORKFLOW_RUNNING, SCHEMA_TOO_NEW, NOT_SUPPORTED, REDIS_….
    */
   async start(options: { mode?: StartMode } = {}): Promise<Started> {
-    const { redis } = this.#ports
-    const run = await this.#first(options.mode ?? 'resume')
-    // starting is a wish too: it replaces an older one to pause or stop
-    await setWish(redis, { workflow: this.#graph.workflow.id, loop: '' }, '')
-    return this.#go(run as StartedRun)
+    return await this.#starting(async () => {
+      const run = await this.#first(options.mode ?? 'resume')
+      // starting is a wish too: it replaces an older one to pause or stop
+      await setWish(this.#ports.redis, { workflow: this.#graph.workflow.id, loop: '' }, '')
+      return this.#go(run as StartedRun)
+    })
   }
 
   /**
@@ -96,15 +100,19 @@ export class FlowEngine {
    */
   async startIfWished(): Promise<Started | NotWished> {
     this.#again = 'wished'
-    const run = await this.#first('wished')
-    if (run.how !== 'idle') return this.#go(run)
-    this.#finish({ status: run.why === 'completed' ? 'completed' : 'stopped' })
-    return run
+    return await this.#starting(async () => {
+      const run = await this.#first('wished')
+      if (run.how !== 'idle') return this.#go(run)
+      this.#finish({ status: run.why === 'completed' ? 'completed' : 'stopped' })
+      return run
+    })
   }
 
   /** No new claims; running iterations get `drainMs` (default: the workflow's setting), then their signals abort. */
   async stop(options: { drainMs?: number } = {}): Promise<void> {
-    if (this.#status === 'idle') this.#finish({ status: 'stopped' })
+    this.#isUnwanted = true
+    // one that is starting ends as soon as it has: what it asked of Redis is not left open
+    if (this.#status === 'idle' && !this.#isStarting) this.#finish({ status: 'stopped' })
     const drains = this.#status === 'draining'
     if (this.#status === 'running' || (drains && options.drainMs !== undefined)) this.#drain(options.drainMs)
     await this.done
@@ -112,6 +120,7 @@ export class FlowEngine {
 
   /** Does not wait for anything: leases and claims stay as they are and are recovered at the next start. */
   async kill(): Promise<void> {
+    this.#isUnwanted = true
     this.#supervisor?.kill(new EngineError('ITERATION_ABORTED', 'The engine was killed'))
     this.#finish({ status: 'stopped' })
   }
@@ -168,9 +177,25 @@ export class FlowEngine {
     throw new EngineError('NOT_SUPPORTED', `Cannot start workflow "${id}": ${reason}`)
   }
 
+  /** Whoever is stopped meanwhile is done when this has settled, whichever way. */
+  async #starting<T>(work: () => Promise<T>): Promise<T> {
+    this.#isStarting = true
+    try {
+      return await work()
+    } catch (error) {
+      if (this.#isUnwanted) this.#finish({ status: 'stopped' })
+      throw error
+    } finally {
+      this.#isStarting = false
+    }
+  }
+
   #go(run: StartedRun): Started {
-    this.#status = 'running'
-    void this.#superviseToTheEnd(run)
+    if (this.#isUnwanted) this.#finish({ status: 'stopped' })
+    else {
+      this.#status = 'running'
+      void this.#superviseToTheEnd(run)
+    }
     return { run: run.run, resumed: run.how !== 'new', orphanedQueues: run.orphanedQueues }
   }
 
@@ -193,6 +218,7 @@ export class FlowEngine {
         this.#emit({ type: 'warning', ...this.#stamp(), code: 'RUN_LOST', message: lostRun(current.run) })
         const next = await this.#begin(this.#again)
         if (next.how === 'idle') return this.#finish({ status: next.why === 'completed' ? 'completed' : 'stopped' })
+        if (this.#isUnwanted) return this.#finish({ status: 'stopped' })
         current = next
       }
     } catch (error) {

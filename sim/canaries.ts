@@ -111,6 +111,35 @@ export const canaries = {
     ],
     'count>out out>in in>call call>note note>done',
   ),
+  /** Loops that take longer than leases and drains, beside one that need not. */
+  patient: workflow(
+    'patient',
+    [
+      count(5),
+      ['slow', 'static-delay-node', { interval: 40, unit: 'seconds' }],
+      ['out', 'queue-writer'],
+      ['in', 'queue-reader'],
+      ['next', 'queue-writer', { queue_name: 'next' }],
+      ['last', 'queue-reader', { queue_name: 'next' }],
+      ['slower', 'static-delay-node', { interval: 50, unit: 'seconds' }],
+      ['end', 'queue-writer', { queue_name: 'done' }],
+    ],
+    'count>slow slow>out out>in in>next last>slower slower>end',
+  ),
+  /** A loop of three replicas, whose items take their time. */
+  crowd: workflow(
+    'crowd',
+    [
+      count(8),
+      ['out', 'queue-writer'],
+      ['in', 'queue-reader'],
+      ['slow', 'dynamic-delay-node', { total_time: 2, unit: 'seconds', executions: 3 }],
+      ['wait', 'static-delay-node', { interval: 0.3, unit: 'seconds' }],
+      ['done', 'queue-writer', { queue_name: 'done' }],
+    ],
+    'count>slow slow>out out>in in>wait wait>done',
+    { loops: { in: { replicas: 3 } } },
+  ),
 } as const
 
 export type CanaryName = keyof typeof canaries

@@ -13,7 +13,8 @@ import type { SimTime } from './clock.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
 import { spoil } from './garbage.ts'
 import { Instance, type InstanceOptions, type StartEngine } from './instance.ts'
-import type { LifeNews } from './life.ts'
+import type { Sent } from './invariants/invariant.ts'
+import type { InstanceNews, LifeNews } from './life.ts'
 import { LocalTime } from './local-time.ts'
 import type { Victim } from './misbehave.ts'
 import type { MemoryFiles } from './outside.ts'
@@ -38,6 +39,8 @@ export type DaemonsHost = {
   /** For the trace. */
   tell(line: JsonObject): void
   life(news: LifeNews): void
+  instance(news: InstanceNews): void
+  sent(sent: Sent): void
   /** Somebody died: what was told by then has no end. */
   forget(teller: string): void
   /** `teller`: a life of a daemon, or one of its workers. */
@@ -122,6 +125,17 @@ export class Daemons {
     this.#comeback(daemon)
   }
 
+  /** Buries those who ended on their own, once everything that could run without time passing has run. */
+  settle(): void {
+    for (const daemon of this.#all) {
+      const { instance } = daemon
+      if (instance?.ended === undefined || !instance.isAlive) continue
+      const open = instance.open()
+      instance.die()
+      this.#ended(daemon, instance.ended, open)
+    }
+  }
+
   end(): void {
     for (const { instance } of this.#all) instance?.die()
   }
@@ -151,7 +165,7 @@ export class Daemons {
     const crash = (): void => this.#crash(daemon, instance)
     const graph = graphFor({ noted: mood => this.#host.book.note(mood), kill: crash, spoil })
     const instance = new Instance({
-      name: `${number}.${lives}`,
+      name: nameOf(daemon),
       pid: pidOf(daemon),
       boot,
       graph,
@@ -161,7 +175,7 @@ export class Daemons {
       startEngine,
       isGone: identity => identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false,
       onEvent: (event, teller) => this.#host.event(event, number, teller),
-      onEnd: end => this.#ended(daemon, end),
+      onInstance: news => this.#host.instance(news),
     })
     daemon.instance = instance
     this.#lives.set(lifeOf(instance.identity), instance)
@@ -205,7 +219,8 @@ export class Daemons {
   }
 
   /** What a plan has in store for a daemon as it sends an operation. */
-  #strike(daemon: Daemon, local: LocalTime, request: OperationName): void {
+  #strike(daemon: Daemon, local: LocalTime, request: OperationName & { args: readonly string[] }): void {
+    this.#host.sent({ ...request, pid: pidOf(daemon) })
     const { book, fault, time } = this.#host
     const hits = (kind: FaultKind): JsonObject | undefined => {
       const args = book.take(kind, request)
@@ -248,7 +263,7 @@ export class Daemons {
   }
 
   #news(daemon: Daemon, what: 'begins' | 'pauses' | 'wakes' | 'is told to stop' | 'dies'): void {
-    this.#host.life({ daemon: daemon.number, pid: pidOf(daemon), what })
+    this.#host.life({ ...whose(daemon), what })
   }
 
   /** The run may have been completed by another while this one was on its way to resume it. */
@@ -268,10 +283,10 @@ export class Daemons {
     time.after(draws.whole(`daemon ${daemon.number} comeback`, 1, settings.comebackMsMax), () => this.#begin(daemon))
   }
 
-  #ended(daemon: Daemon, { status, error }: RunEnd): void {
+  #ended(daemon: Daemon, { status, error }: RunEnd, open: readonly string[]): void {
     const { tell, time, failed } = this.#host
     tell({ ms: time.ms, daemon: status, number: daemon.number, code: error?.code ?? null })
-    this.#host.life({ daemon: daemon.number, pid: pidOf(daemon), what: 'ends', status, open: [] })
+    this.#host.life({ ...whose(daemon), what: 'ends', status, open })
     if (status === 'completed') daemon.state = 'done'
     else if (status === 'failed' && !error?.code.startsWith('REDIS_')) failed(error)
     else this.#comeback(daemon)
@@ -281,6 +296,14 @@ export class Daemons {
 /** No two lives have the same. */
 function pidOf({ number, lives }: Daemon): number {
   return 1000 * number + lives
+}
+
+function nameOf({ number, lives }: Daemon): string {
+  return `${number}.${lives}`
+}
+
+function whose(daemon: Daemon): { daemon: number; pid: number; teller: string } {
+  return { daemon: daemon.number, pid: pidOf(daemon), teller: nameOf(daemon) }
 }
 
 function lifeOf({ boot, pid, start }: HolderIdentity): string {

@@ -6,6 +6,8 @@ import { FlowEngine, type RunEnd } from '../engine/flow-engine.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { HolderIdentity, Pools, Ports } from '../engine/ports.ts'
 import type { EventSink } from '../engine/trace/events.ts'
+import type { InstanceNews } from './life.ts'
+import { observedGraph } from './observed-graph.ts'
 import type { MemoryFiles } from './outside.ts'
 import { SimPools, type SimPoolsHost } from './pools.ts'
 import { patiencesOf, SimPorts } from './ports.ts'
@@ -36,8 +38,7 @@ export type InstanceOptions = {
   isGone(identity: HolderIdentity): boolean
   /** `teller`: who saw it, the daemon itself or one of its workers. */
   onEvent(event: Parameters<EventSink>[0], teller: string): void
-  /** The engine ended on its own; never called for one that died. */
-  onEnd(end: RunEnd): void
+  onInstance(news: InstanceNews): void
 }
 
 /** How long an operator takes to look after a loop that was given up, in milliseconds. */
@@ -50,10 +51,13 @@ export class Instance {
   readonly #pools: SimPools
   readonly #engine: Engine
   isAlive = true
+  /** How the engine ended, if it did on its own. */
+  ended: RunEnd | undefined
 
   constructor(options: InstanceOptions) {
     this.#options = options
-    const { name, pid, boot, wire, graph, files, isGone } = options
+    const { name, pid, boot, wire, files, isGone } = options
+    const graph = observedGraph(options.graph, news => this.isAlive && options.onInstance({ ...news, pid }))
     this.identity = { boot, pid, start: String(wire.time.ms) }
     this.#host = new SimPorts({ name, identity: this.identity, isGone, wire, files, patiences: patiencesOf(graph) })
     this.#pools = new SimPools({ ...options.pools, name, isGone })
@@ -67,9 +71,7 @@ export class Instance {
 
   start(): void {
     const end = (result: RunEnd): void => {
-      if (!this.isAlive) return
-      this.die()
-      this.#options.onEnd(result)
+      this.ended ??= result
     }
     void this.#engine.done.then(end)
     this.#engine.start({ mode: 'resume' }).catch(error => {
@@ -87,6 +89,12 @@ export class Instance {
     this.isAlive = false
     this.#host.die()
     this.#pools.orphan()
+  }
+
+  /** What the engine has under way in its host, in words. */
+  open(): string[] {
+    const calls = this.#host.open()
+    return this.#pools.open === 0 ? calls : [...calls, `${this.#pools.open} workers`]
   }
 
   /** Until when somebody here sleeps on purpose, in milliseconds since the beginning. */

@@ -27,6 +27,8 @@ const isSource = import.meta.url.endsWith('.ts')
 const extension = isSource ? '.ts' : '.js'
 /** No run takes so long by the real clock, on the slowest machine. */
 const silenceMsMax = 120_000
+/** Canaries are small: a life that takes longer does not end. */
+const stepsMax = 60_000
 const begun = '.'
 
 /** The engine file that a mutant patches. */
@@ -64,7 +66,14 @@ export async function huntHere(
   for (let seeds = 1; seeds <= seedsMax; seeds++) {
     onSeed()
     const plan = generatePlan(subject, `0x${(firstSeed + seeds - 1).toString(16)}`, faults)
-    const { failure } = await simulate({ plan, graph, expected, startEngine: startFlowEngine, trace: 'recent' })
+    const { failure } = await simulate({
+      plan,
+      graph,
+      expected,
+      startEngine: startFlowEngine,
+      trace: 'recent',
+      stepsMax,
+    })
     if (failure !== undefined) return { caughtBy: failure.invariant, seeds }
   }
   return { seeds: seedsMax }

@@ -6,6 +6,7 @@
  */
 import type { CanaryName } from './canaries.ts'
 import type { FaultKind } from './faults.ts'
+import { liveMutants } from './mutants-lives.ts'
 import { runMutants } from './mutants-run.ts'
 import { storeMutants } from './mutants-store.ts'
 
@@ -36,4 +37,4 @@ export const canary: Mutant = {
   caughtBy: ['conservation'],
 }
 
-export const mutants: readonly Mutant[] = [...storeMutants, ...runMutants]
+export const mutants: readonly Mutant[] = [...storeMutants, ...runMutants, ...liveMutants]

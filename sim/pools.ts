@@ -77,6 +77,11 @@ export class SimPools implements Pools {
     for (const worker of this.#workers) worker.orphan()
   }
 
+  /** Workers that have not ended. */
+  get open(): number {
+    return this.#workers.size
+  }
+
   sleepsUntil(): number {
     return Math.max(0, ...[...this.#workers].map(worker => worker.sleepsUntil()))
   }

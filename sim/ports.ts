@@ -38,6 +38,7 @@ export class SimPorts {
   readonly #longSleeps = new Map<number, number>()
   /** When the last one ended that had really been long. */
   #wokeMs = 0
+  #sleeps = 0
 
   constructor(options: SimPortsOptions) {
     this.#options = options
@@ -50,6 +51,12 @@ export class SimPorts {
     this.#options.wire.local.end()
     for (const begunMs of this.#longSleeps.values()) this.#notesWaking(begunMs)
     this.#longSleeps.clear()
+  }
+
+  /** What is under way here, in words. */
+  open(): string[] {
+    const calls = this.#redis.open()
+    return this.#sleeps === 0 ? calls : [...calls, `${this.#sleeps} sleeps`]
   }
 
   /** Until when somebody here sleeps on purpose, in milliseconds since the beginning. */
@@ -95,7 +102,9 @@ export class SimPorts {
       const until = time.ms + ms
       const begunMs = time.ms
       if (ms >= longSleepMs) this.#longSleeps.set(until, begunMs)
+      this.#sleeps += 1
       const wake = (): void => {
+        this.#sleeps -= 1
         this.#longSleeps.delete(until)
         this.#notesWaking(begunMs)
       }

@@ -60,6 +60,12 @@ export class SimRedis implements Redis {
     this.#leave()
   }
 
+  /** What still waits for an answer, by name. */
+  open(): string[] {
+    const calls = [...this.#flights].map(({ request }) => `call "${request.op}"`)
+    return this.#waits.open === 0 ? calls : [...calls, `${this.#waits.open} waits for wake-ups`]
+  }
+
   /** The daemon died. What is on its way to the server arrives, or does not. */
   die(): void {
     if (this.#wire.draws.chance('dies with wire', 0.5)) this.#epoch += 1

@@ -7,6 +7,7 @@ import type { FaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { simulatedFor } from './generate-workflow.ts'
 import type { StartEngine } from './instance.ts'
+import { determinism } from './invariants/determinism.ts'
 import type { Plan } from './plan.ts'
 import { recording } from './recording.ts'
 import { shrinkPlan } from './shrink.ts'
@@ -58,16 +59,12 @@ async function differs(
 ): Promise<Failure | undefined> {
   if ((await run('recent')).hash === hash) return undefined
   const [a, b] = [await run('all'), await run('all')]
-  const at = a.lines.findIndex((line, i) => line !== b.lines[i])
-  const { ms = 0 } = JSON.parse(a.lines[at] ?? '{}') as { ms?: number }
-  return {
-    kind: 'nondeterminism',
-    invariant: 'determinism',
-    expected: a.lines[at] ?? 'the same trace again',
-    seen: b.lines[at] ?? 'a shorter or longer one',
-    at: ms,
-  }
+  const { expected, seen, at } = determinism(a.lines, b.lines) ?? unrepeatable
+  return { kind: 'nondeterminism', invariant: 'determinism', expected, seen, at }
 }
+
+/** The third and the fourth run were alike again. */
+const unrepeatable = { expected: 'the same trace again', seen: 'another one, once', at: 0 }
 
 export type FailedPlan = {
   subject: Subject

@@ -45,6 +45,11 @@ export class SimWaits {
     })
   }
 
+  /** Waits that have not ended. */
+  get open(): number {
+    return this.#waits.size
+  }
+
   /** The connections are cut: everybody asks again. */
   drop(): void {
     for (const wait of this.#waits) this.#again(wait)

@@ -24,7 +24,7 @@ export type Wire = {
   /** Whoever holds this connection dies now, if the plan says so; true when it did. */
   dies(moment: Moment, at: OperationName): boolean
   /** Something happens to whoever holds this connection, as it sends an operation. */
-  strike(request: OperationName): void
+  strike(request: OperationName & { args: readonly string[] }): void
   /** A last look at an operation before it arrives; what is not admitted never happens. */
   admits(request: OperationName): boolean
 }

@@ -16,6 +16,7 @@ import { askedFor, type Expected, expectedEffects, keptTell } from './expected.t
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
 import type { StartEngine } from './instance.ts'
 import { Invariants } from './invariants/index.ts'
+import type { LifeNews } from './life.ts'
 import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
 import { isMishap } from './mishaps.ts'
 import { MemoryFiles, saidOutside } from './outside.ts'
@@ -174,7 +175,9 @@ class World {
       isCompleted: () => this.#isCompleted(),
       fault: (kind, at) => this.#fault(kind, at),
       tell: line => this.#trace.add(line),
-      life: news => this.#situations.life(news),
+      life: news => this.#life(news),
+      instance: news => this.#invariants.instance(news),
+      sent: sent => this.#invariants.sent(sent),
       forget: teller => this.#invariants.forget(teller),
       event: (event, daemon, teller) => this.#event(event, daemon, teller),
       failed: error => this.#crashed(error),
@@ -209,6 +212,7 @@ class World {
   async #steps(tripwires: Tripwires): Promise<void> {
     for (let step = 0; ; step++) {
       await (step % turnEvery === 0 ? turned() : settled())
+      this.#daemons.settle()
       this.#stats.steps = step
       if (step % escapeCheckEvery === 0) this.#checkEscapes(tripwires)
       if (this.#daemons.areAllDead) tripwires.dropTimers()
@@ -308,6 +312,12 @@ class World {
     this.#noteViolation()
   }
 
+  #life(news: LifeNews): void {
+    this.#situations.life(news)
+    this.#invariants.life(news, this.#server.memory.db)
+    this.#noteViolation()
+  }
+
   /** What goes back in time with the server. */
   #save(): () => void {
     const restores = [this.#invariants.save(), this.#situations.save()]
@@ -318,6 +328,7 @@ class World {
 
   #fault(kind: FaultKind, { op, loop, n }: OperationName): void {
     this.#situations.fault(kind, { op, loop, n })
+    this.#invariants.disturbed(kind, { op, loop, n })
     this.#trace.add({ ms: this.#time.ms, fault: kind, op, loop, n })
     if (kind === 'restart-loses' || kind === 'failover') this.#lostMs = this.#time.ms
   }

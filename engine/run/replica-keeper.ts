@@ -255,7 +255,8 @@ export class ReplicaKeeper {
 
   #retry<T>(call: () => Promise<T>): Promise<T> {
     const { ports, control, onRetry } = this.#host
-    const signal = control.draining
+    // also while it drains: Redis may have given the lease although nobody was told, and nobody would give it back
+    const signal = control.aborted
     return retryTransient({ clock: ports.clock, signal, pauseMsMax: limits.wakeWaitMs, onRetry }, call)
   }
 

@@ -1,17 +1,21 @@
 /**
  * Only the holder of a replica changes anything in its name, and only with the seq that it was left at and a token that
- * was not said before; nobody takes a lease away that has not run out, unless its holder is known to be gone. Seen at
- * the server, before and after each operation, whatever the operation answered.
+ * was not said before; nobody takes a lease away that has not run out, unless its holder is known to be gone; and it does
+ * not run out under a daemon that is well, with nothing to disturb it. Seen at the server, before and after each operation, whatever the operation answered.
  */
 import { keysOf, replicaName } from '../../engine/store/keys.ts'
+import type { LifeNews } from '../life.ts'
 import type { Applied } from '../server.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
 
 /** Operations whose arguments begin with loop, replica, holder, token, seq. */
 const held = new Set(['claim', 'commit', 'delay', 'complete', 'release'])
 
-type Lease = { holder: string; seq: string; token: string; untilMs: number }
-const nobody: Lease = { holder: '', seq: '', token: '', untilMs: 0 }
+/** Latencies, waits and comebacks are all shorter than so many leases. */
+const leasesOfCalm = 3
+
+type Lease = { holder: string; pid: string; seq: string; token: string; untilMs: number }
+const nobody: Lease = { holder: '', pid: '', seq: '', token: '', untilMs: 0 }
 
 class Fencing implements Invariant {
   readonly name = 'fencing'
@@ -19,14 +23,33 @@ class Fencing implements Invariant {
   readonly #keys: ReturnType<typeof keysOf>
   /** As they were after the last operation. */
   #leases = new Map<string, Lease>()
+  readonly #alive = new Set<string>()
+  /** A life that is well and undisturbed for so long has renewed its leases. */
+  readonly #calmMs: number
+  #calmSinceMs = 0
+  /** Something happened since the last operation. */
+  #isDisturbed = false
 
   constructor({ graph, report }: InvariantContext) {
     this.#report = report
     this.#keys = keysOf(graph.workflow.id)
+    this.#calmMs = leasesOfCalm * 1_000 * graph.workflow.settings.lease_seconds
+  }
+
+  disturbed(): void {
+    this.#isDisturbed = true
+  }
+
+  life({ what, pid }: LifeNews): void {
+    if (what === 'begins') this.#alive.add(String(pid))
+    if (what === 'dies' || what === 'ends') this.#alive.delete(String(pid))
+    this.disturbed()
   }
 
   applied(applied: Applied): void {
-    const { op, args, outcome } = applied
+    const { op, args, outcome, ms } = applied
+    if (this.#isDisturbed) this.#calmSinceMs = ms
+    this.#isDisturbed = false
     if (outcome.changed && held.has(op)) this.#mayChange(applied)
     if (outcome.changed && op === 'acquire') this.#mayTake(applied)
     if (op === 'start-run' && outcome.changed) this.#readAll(applied)
@@ -51,9 +74,13 @@ class Fencing implements Invariant {
     else if (seq !== lease.seq) this.#report(`seq is ${lease.seq}`, `${what} that expects seq ${seq}`)
   }
 
-  #mayTake({ args, db }: Applied): void {
+  #mayTake({ args, db, ms }: Applied): void {
     const lease = this.#leases.get(nameOf(args)) ?? nobody
-    const [holder, gone] = [args[2], args[8]]
+    const [holder, pid, gone] = [args[2], args[6], args[8]]
+    if (lease.holder !== '' && lease.holder !== gone && lease.pid !== pid && this.#alive.has(lease.pid)) {
+      if (ms - this.#calmSinceMs > this.#calmMs)
+        this.#report(`${lease.holder}, whom nothing disturbs, renews its lease`, 'it ran out')
+    }
     const isFree = lease.holder === '' || lease.holder === holder || lease.holder === gone
     if (isFree || lease.untilMs <= db.timeMs()) return
     const left = `${lease.untilMs - db.timeMs()} ms left`
@@ -65,8 +92,14 @@ class Fencing implements Invariant {
   }
 
   #read(name: string, { db }: Applied): void {
-    const { holder = '', seq = '', last_token: token = '', lease_until = '0' } = db.hgetall(this.#keys.replica(name))
-    this.#leases.set(name, { holder, seq, token, untilMs: Number(lease_until) })
+    const {
+      holder = '',
+      pid = '',
+      seq = '',
+      last_token: token = '',
+      lease_until = '0',
+    } = db.hgetall(this.#keys.replica(name))
+    this.#leases.set(name, { holder, pid, seq, token, untilMs: Number(lease_until) })
   }
 }
 

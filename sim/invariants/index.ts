@@ -1,5 +1,9 @@
 /** All invariants, in the order in which they are asked, and the one object that asks them. */
+
+import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
+import type { FaultKind, OperationName } from '../faults.ts'
+import type { InstanceNews, LifeNews } from '../life.ts'
 import type { Applied } from '../server.ts'
 import { backPressure } from './back-pressure.ts'
 import { branches } from './branches.ts'
@@ -11,7 +15,9 @@ import { exactlyOnce } from './exactly-once.ts'
 import { failFast } from './fail-fast.ts'
 import { fencing } from './fencing.ts'
 import { fifo } from './fifo.ts'
-import type { EndState, Invariant, InvariantContext, MakeInvariant, Violation } from './invariant.ts'
+import type { EndState, Invariant, InvariantContext, MakeInvariant, Sent, Violation } from './invariant.ts'
+import { isolation } from './isolation.ts'
+import { lifecycle } from './lifecycle.ts'
 import { sequential } from './sequential.ts'
 
 export const allInvariants: readonly MakeInvariant[] = [
@@ -23,6 +29,8 @@ export const allInvariants: readonly MakeInvariant[] = [
   failFast,
   backPressure,
   drain,
+  lifecycle,
+  isolation,
   completion,
   check,
   exactlyOnce,
@@ -56,11 +64,24 @@ export class Invariants {
     for (const invariant of this.#all) invariant.applied?.(applied)
   }
   event(event: EngineEvent, teller: string): void {
-    for (const invariant of [...this.#ofAll, ...this.#of(teller)]) invariant.event?.(event)
+    for (const invariant of [...this.#ofAll, ...this.#of(teller)]) invariant.event?.(event, teller)
   }
   /** A daemon or worker died: what it had begun, it never ended. */
   forget(teller: string): void {
     this.#ofTeller.delete(teller)
+    for (const invariant of this.#all) invariant.forget?.(teller)
+  }
+  sent(sent: Sent): void {
+    for (const invariant of this.#all) invariant.sent?.(sent)
+  }
+  life(news: LifeNews, db: Keyspace): void {
+    for (const invariant of this.#all) invariant.life?.(news, db)
+  }
+  instance(news: InstanceNews): void {
+    for (const invariant of this.#all) invariant.instance?.(news)
+  }
+  disturbed(kind: FaultKind, at: OperationName): void {
+    for (const invariant of this.#all) invariant.disturbed?.(kind, at)
   }
   async end(end: EndState): Promise<void> {
     for (const invariant of [...this.#all, ...[...this.#ofTeller.values()].flat()])

@@ -7,6 +7,8 @@ import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
 import type { Difference, Expected } from '../expected.ts'
+import type { FaultKind, OperationName } from '../faults.ts'
+import type { InstanceNews, LifeNews } from '../life.ts'
 import type { MemoryFiles } from '../outside.ts'
 import type { Applied } from '../server.ts'
 
@@ -23,12 +25,24 @@ export type EndState = {
   expected: Expected | undefined
 }
 
+/** An operation as it leaves a daemon. */
+export type Sent = OperationName & { pid: number; args: readonly string[] }
+
 export type Report = (expected: string, seen: string) => void
 
 export interface Invariant {
   readonly name: InvariantName
   applied?(applied: Applied): void
-  event?(event: EngineEvent): void
+  /** `teller`: a life of a daemon, or one of its workers. */
+  event?(event: EngineEvent, teller: string): void
+  /** A daemon or worker died: what it had begun to tell has no end. */
+  forget?(teller: string): void
+  /** A daemon sends an operation; what is sent again on a new connection is not told again. */
+  sent?(sent: Sent): void
+  life?(news: LifeNews, db: Keyspace): void
+  instance?(news: InstanceNews): void
+  /** A fault came about. */
+  disturbed?(kind: FaultKind, at: OperationName): void
   end?(end: EndState): void | Promise<void>
   /** A copy of the books; calling it goes back to them. */
   save?(): () => void
@@ -54,7 +68,10 @@ export const inWords = {
   'back-pressure': 'no queue is filled beyond its limit',
   check: 'what the scenario says must hold in the end, holds',
   fencing: 'who does not hold a replica, or was left behind, changes nothing in its name',
-  drain: 'a replica that is given back leaves no holder, and its claims are as they were',
+  drain: 'after stop nothing is claimed; a replica that is given back leaves no holder, and its claims as they were',
+  isolation: 'a loop that fails or hangs holds no other up',
+  lifecycle: 'node instances are set up and cleaned up once, and a daemon that ends leaves nothing open',
+  determinism: 'one plan, one trace, however often it runs',
 } as const
 
 export function describe({ what, expected, seen }: Difference): [string, string] {

@@ -51,7 +51,7 @@ class History {
     return this
   }
   life(what: Exclude<LifeNews['what'], 'ends'>, pid: number) {
-    this.#seen.life({ what, pid, daemon: Math.floor(pid / 1000) })
+    this.#seen.life({ what, pid, daemon: Math.floor(pid / 1000), teller: String(pid) })
     return this
   }
   event(type: EngineEvent['type'], more: JsonObject = {}) {

@@ -30,8 +30,8 @@ function run(text: string): string[] {
       events.push(eventOf('node_completed', { node_id, ...(sign === '=' && { route }) }))
   }
   return reports(branches, graph, invariant => {
-    for (const event of [eventOf('iteration_started'), ...events]) invariant.event?.(event)
-    invariant.event?.(eventOf('iteration_completed'))
+    for (const event of [eventOf('iteration_started'), ...events]) invariant.event?.(event, '1.1')
+    invariant.event?.(eventOf('iteration_completed'), '1.1')
   })
 }
 
@@ -60,8 +60,8 @@ describe('branches', () => {
   })
   it('do not judge what failed', () => {
     const seen = reports(branches, graph, invariant => {
-      invariant.event?.(eventOf('iteration_started'))
-      invariant.event?.(eventOf('iteration_failed'))
+      invariant.event?.(eventOf('iteration_started'), '1.1')
+      invariant.event?.(eventOf('iteration_failed'), '1.1')
     })
     expect(seen).toEqual([])
   })

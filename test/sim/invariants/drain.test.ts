@@ -35,4 +35,33 @@ describe('drain', () => {
   ])('notices %s', (_what, release) => {
     expect(run(release)).toHaveLength(1)
   })
+
+  const taken = [
+    ['out', `q:${queue}`, entry('a')],
+    ['in', 'c:in:0', claimOf(queue, 'a')],
+  ] as const
+  type Call = { token: string; when: 'before' | 'after'; takes?: false; pid?: number }
+  /** Calls sent before and after life 1001 was told to stop, which the server then carries out. */
+  const calls = (...sent: Call[]): string[] =>
+    reports(drain, graph, invariant => {
+      const send = ({ token, pid = 1001 }: Call): void =>
+        invariant.sent?.({ op: 'claim', loop: 'in', n: 1, pid, args: ['in', '0', 'me', token] })
+      for (const call of sent) if (call.when === 'before') send(call)
+      invariant.life?.({ daemon: 1, pid: 1001, teller: '1.1', what: 'is told to stop' }, appliedOf('x', []).db)
+      for (const call of sent) if (call.when === 'after') send(call)
+      for (const { token, takes } of sent) {
+        invariant.applied?.({ ...appliedOf('claim', takes === false ? [] : taken), args: ['in', '0', 'me', token] })
+      }
+    })
+  it('holds for what was decided before the stop, also when it is sent again after it', () => {
+    expect(calls({ token: 'me:1', when: 'before' }, { token: 'me:1', when: 'after' })).toEqual([])
+  })
+  it('holds for a commit after the stop that claims nothing, and for another daemon', () => {
+    expect(calls({ token: 'me:2', when: 'after', takes: false })).toEqual([])
+    expect(calls({ token: 'you:1', when: 'after', pid: 2001 })).toEqual([])
+  })
+  it('notices a claim that was decided after the stop', () => {
+    const seen = calls({ token: 'me:1', when: 'before' }, { token: 'me:2', when: 'after' })
+    expect(seen).toEqual(['claim claimed 1 items'])
+  })
 })

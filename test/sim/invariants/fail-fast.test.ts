@@ -93,7 +93,7 @@ describe('fail-fast', () => {
 
   const events = (...types: Parameters<typeof eventOf>[0][]): string[] =>
     reports(failFast, graph, invariant => {
-      for (const type of types) invariant.event?.(eventOf(type, { node_id: 'done' }))
+      for (const type of types) invariant.event?.(eventOf(type, { node_id: 'done' }), '1.1')
       void invariant.end?.({} as never)
     })
   it('holds for an iteration told as failed, and for one that succeeds when it is begun again', () => {

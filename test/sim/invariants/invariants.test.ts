@@ -163,7 +163,7 @@ describe('sequential', () => {
     ({ type, time: 0, workflow_id: 'w', run: 'r', loop: 'in', node_id: 'done', iteration }) as unknown as EngineEvent
   const run = (...events: [string, number?][]) =>
     reports(sequential, invariant => {
-      for (const [type, iteration] of events) invariant.event?.(event(type, iteration))
+      for (const [type, iteration] of events) invariant.event?.(event(type, iteration), '1.1')
     })
 
   it('holds for one iteration after another, and for one that a new holder begins again', () => {
@@ -266,8 +266,8 @@ describe('completion', () => {
       invariant.applied?.({ ...applied, moves: [] })
       invariant.applied?.(applied)
       const told: EngineEvent = { type: 'loop_completed', time: 0, workflow_id: 'w', run: 'run-1', loop: 'in' }
-      invariant.event?.(told)
-      invariant.event?.(told)
+      invariant.event?.(told, '1.1')
+      invariant.event?.(told, '1.1')
     })
     expect(seen).toEqual(['commit moved 1 items', 'it completed again'])
   })

@@ -1,0 +1,77 @@
+/**
+ * Each node instance is set up once, works only between that and its cleanup, and is cleaned up once. A daemon that ends
+ * on its own, not by a crash, leaves nothing open: no instance, no timer, no call, no worker, and no lease in Redis.
+ * Instances inside workers are not looked at.
+ */
+import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
+import { keysOf } from '../../engine/store/keys.ts'
+import type { InstanceNews, LifeNews } from '../life.ts'
+import type { Applied } from '../server.ts'
+import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
+
+type Phase = 'made' | 'set up' | 'cleaned up'
+
+class Lifecycle implements Invariant {
+  readonly name = 'lifecycle'
+  readonly #report: Report
+  readonly #keys: ReturnType<typeof keysOf>
+  readonly #inWorkers: ReadonlySet<string>
+  /** By life, then by instance. */
+  readonly #instances = new Map<number, Map<number, { node: string; phase: Phase }>>()
+
+  /** Holders that gave a lease back, or were told that Redis went back in time: what it forgot is not theirs. */
+  readonly #excused = new Set<string>()
+
+  constructor({ graph, report }: InvariantContext) {
+    this.#report = report
+    this.#keys = keysOf(graph.workflow.id)
+    this.#inWorkers = new Set(graph.loops.filter(({ pool }) => pool !== 'async').map(({ id }) => id))
+  }
+
+  instance({ pid, instance, node, what }: InstanceNews): void {
+    const ofLife = this.#instances.get(pid) ?? new Map()
+    this.#instances.set(pid, ofLife)
+    const { phase } = ofLife.get(instance) ?? { phase: 'made' }
+    const whose = `an instance of node "${node}"`
+    if (what === 'executes') {
+      if (phase !== 'set up') this.#report(`${whose} works after its setup and before its cleanup`, `it was ${phase}`)
+      return
+    }
+    const wanted: Phase = what === 'is set up' ? 'made' : 'set up'
+    if (phase !== wanted) this.#report(`${whose} ${what} once, when it was ${wanted}`, `it was ${phase}`)
+    ofLife.set(instance, { node, phase: what === 'is set up' ? 'set up' : 'cleaned up' })
+  }
+
+  applied({ op, args, outcome }: Applied): void {
+    const isBack = op === 'release' && outcome.ok && outcome.changed
+    if (isBack || (outcome.ok && String(outcome.reply) === 'diverged')) this.#excused.add(args[2] ?? '')
+  }
+
+  life(news: LifeNews, db: Keyspace): void {
+    if (news.what === 'ends') this.#leavesNothing(news, db)
+    if (news.what === 'ends' || news.what === 'dies') this.#instances.delete(news.pid)
+  }
+
+  #leavesNothing({ daemon, pid, open, status }: LifeNews & { what: 'ends' }, db: Keyspace): void {
+    const who = `daemon ${daemon}, which ${status === 'failed' ? 'gave up' : `has ${status}`}`
+    const kept = [...(this.#instances.get(pid)?.values() ?? [])].find(({ phase }) => phase !== 'cleaned up')
+    if (kept !== undefined)
+      this.#report(`${who}, cleans its instances up`, `one of node "${kept.node}" was ${kept.phase}`)
+    if (open.length > 0) this.#report(`${who}, leaves nothing open`, open.join(', '))
+    for (const name of db.smembers(this.#keys.replicas)) {
+      if (this.#diedAtItsEnd(name, db)) continue
+      const holder = db.hget(this.#keys.replica(name), 'holder') ?? ''
+      const isHis = db.hget(this.#keys.replica(name), 'pid') === String(pid)
+      if (holder !== '' && isHis && !this.#excused.has(holder))
+        this.#report(`${who}, gives its leases back`, `it holds "${name}" as ${holder}`)
+    }
+  }
+
+  /** A worker that dies between the end of its loop and its release leaves a lease that nobody will want again. */
+  #diedAtItsEnd(name: string, db: Keyspace): boolean {
+    const loop = name.slice(0, name.lastIndexOf(':'))
+    return this.#inWorkers.has(loop) && db.hexists(this.#keys.ended, loop) === 1
+  }
+}
+
+export const lifecycle: MakeInvariant = context => new Lifecycle(context)
