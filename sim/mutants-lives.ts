@@ -11,9 +11,9 @@ export const liveMutants: readonly Mutant[] = [
   },
   {
     name: 'the timer of time limits is left open',
-    file: 'run/flow-runner',
-    find: 'deadlines.close()',
-    replace: 'void deadlines',
+    file: 'run/deadlines',
+    find: 'this.#sleeper?.abort(noReason)',
+    replace: 'void noReason',
     caughtBy: ['lifecycle'],
     canary: 'tight',
   },
