@@ -241,7 +241,7 @@ export class ReplicaKeeper {
     const { graph, ports, killed, onRetry } = this.#host
     if (killed.aborted) return
     const holder = ports.random.nonce('holder')
-    const answer = await this.#tryAcquire(holder, previous)
+    const answer = await this.#retry(() => this.#tryAcquire(holder, previous))
     if (answer.kind !== 'acquired') return
     const id = { workflow: graph.workflow.id, loop: this.loop.id, replica: this.#number }
     const store = new ReplicaStore(id, { ...answer, holder }, { ...ports, aborted: killed, killed, onRetry })

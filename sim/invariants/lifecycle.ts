@@ -4,7 +4,7 @@
  * Instances inside workers are not looked at.
  */
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
-import { keysOf } from '../../engine/store/keys.ts'
+import { keysOf, replicaName } from '../../engine/store/keys.ts'
 import type { InstanceNews, LifeNews } from '../life.ts'
 import type { Applied } from '../server.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
@@ -19,7 +19,9 @@ class Lifecycle implements Invariant {
   /** By life, then by instance. */
   readonly #instances = new Map<number, Map<number, { node: string; phase: Phase }>>()
 
-  /** Holders that gave a lease back, or were told that Redis went back in time: what it forgot is not theirs. */
+  /** Who holds each replica, as far as anybody said. */
+  readonly #holders = new Map<string, string>()
+  /** Holders that gave their lease back, were replaced, or were told that Redis went back in time: what it forgot is not theirs. */
   readonly #excused = new Set<string>()
 
   constructor({ graph, report }: InvariantContext) {
@@ -43,6 +45,11 @@ class Lifecycle implements Invariant {
   }
 
   applied({ op, args, outcome }: Applied): void {
+    if (op === 'acquire' && outcome.ok && outcome.changed) {
+      const name = replicaName(args[0] ?? '', Number(args[1]))
+      this.#excused.add(this.#holders.get(name) ?? '')
+      this.#holders.set(name, args[2] ?? '')
+    }
     const isBack = op === 'release' && outcome.ok && outcome.changed
     if (isBack || (outcome.ok && String(outcome.reply) === 'diverged')) this.#excused.add(args[2] ?? '')
   }
