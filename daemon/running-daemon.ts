@@ -121,6 +121,11 @@ export class RunningDaemon {
     return { ready, reasons, workflows: this.status().length, broken_files: this.#brokenFiles() }
   }
 
+  /** Whether a service manager should keep it: see the engine. */
+  isAlive(): boolean {
+    return this.#engine?.isAlive() ?? true
+  }
+
   /**
    * Takes over what has changed: workflow files, custom configuration keys that may change while it runs (the others are
    * said). Unchanged loops go on untouched; a broken file is refused whole, and what it held before goes on. Never rejects.

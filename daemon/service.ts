@@ -114,7 +114,7 @@ class Service {
     })
   }
 
-  /** The watchdog hears of it only while loops make progress and Redis answers: else it shall restart us. */
+  /** The watchdog hears of it only while Redis answers and loops make progress: else it shall restart us. */
   async #tellSigns(daemon: RunningDaemon): Promise<void> {
     const notifier = this.#notifier
     if (notifier === undefined) return
@@ -122,7 +122,7 @@ class Service {
     let said = daemon.summary()
     while (!this.#ending.signal.aborted) {
       const { ready, reasons } = daemon.readiness()
-      if (ready && notifier.watchdogMs !== undefined) await notifier.alive()
+      if (daemon.isAlive() && notifier.watchdogMs !== undefined) await notifier.alive()
       const status = ready ? daemon.summary() : `not ready: ${reasons.join('; ')}`
       if (status !== said) await notifier.status(status)
       said = status

@@ -95,6 +95,16 @@ export class FlowDaemon {
     return { ready: reasons.length === 0, reasons }
   }
 
+  /**
+   * Worth keeping: Redis answers, and of the loops that it shall serve at least one gets on. A service manager starts anew
+   * what is not; single loops in trouble are started again here, and must not cost the others their process.
+   */
+  isAlive(): boolean {
+    if (this.#options.ports.clock.monotonic() - this.#answeredMs > limits.redisSilenceMs) return false
+    const own = this.status().flatMap(({ loops }) => loops.filter(loop => loop.served || loop.trouble !== undefined))
+    return own.length === 0 || own.some(({ trouble }) => trouble === undefined)
+  }
+
   #add(graph: FlowGraph): void {
     const { id } = graph.workflow
     if (this.#keepers.has(id)) {
