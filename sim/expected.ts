@@ -18,6 +18,8 @@ export type Expected = {
   plain(): Promise<Effects | undefined>
   /** In other orders, and at another time with another seed; undefined when it does not end then. */
   others(): Promise<Others | undefined>
+  /** At yet another time with yet another seed: what two draws have in common by chance, three do not. */
+  shiftedAgain(): Promise<Effects | undefined>
   /** Which loops and queues keep the order of their items, whoever is faster. */
   order: Order
   /** Is told what a run left behind, unless it gave an item up as poison. */
@@ -37,6 +39,7 @@ export const ways = {
   last: { order: 'last', clockStepMs: 0, startMs: epochMs, seed: 'a' },
   overtaking: { order: 'overtaking', clockStepMs: 0, startMs: epochMs, seed: 'a' },
   shifted: { order: 'first', clockStepMs: 1_237, startMs: epochMs + 987_654_321, seed: 'b' },
+  shiftedAgain: { order: 'first', clockStepMs: 2_741, startMs: epochMs + 123_456_789, seed: 'c' },
 } as const
 
 export function expectedEffects(graph: FlowGraph, files: Record<string, string>): Expected {
@@ -52,6 +55,7 @@ export function expectedEffects(graph: FlowGraph, files: Record<string, string>)
       if (isAlone) return { reordered: [last], shifted }
       return overtaking && { reordered: [last, overtaking], shifted }
     }),
+    shiftedAgain: once(() => run('shiftedAgain')),
     order: orderOf(graph),
   }
 }
@@ -71,7 +75,9 @@ export async function compareEffects(expected: Expected, seen: Effects): Promise
   // the other references only take back what this one says; where it is met, they have nothing to add
   const isLikePlain = differenceOf({ plain, reordered: [], shifted: withOtherIds(plain), order }, seen) === undefined
   const others = isLikePlain ? undefined : await expected.others()
-  return others && differenceOf({ plain, ...others, order }, seen)
+  if (others === undefined || differenceOf({ plain, ...others, order }, seen) === undefined) return undefined
+  const shifted = await expected.shiftedAgain()
+  return shifted && differenceOf({ plain, ...others, shifted, order }, seen)
 }
 
 /** Ids of items that the reference made say nothing of those that the engine makes. */

@@ -23,6 +23,8 @@ export type Exploration = {
   inconclusive: number
   totals: Omit<Stats, 'reached' | 'faults' | 'steps' | 'echoed'>
   faults: Partial<Record<FaultKind, number>>
+  /** Of a run. */
+  medians: { commits: number; faults: number }
   /** Rare situations that so many seeds must have come upon, and did not. */
   neverReached: string[]
   /** Of the first run that had one: a request that nobody answers but with a plain 200 and an echo. */
@@ -156,6 +158,8 @@ class Tally {
   readonly reached = new Set<string>()
   readonly #hashes: string[] = []
   #echoed: { at: number; request: string } | undefined
+  readonly #commits: number[] = []
+  readonly #applied: number[] = []
 
   add(done: Done, { failure, stats, hash }: Outcome): void {
     this.runs += 1
@@ -168,6 +172,8 @@ class Tally {
     if (stats.echoed !== undefined && done.at < (this.#echoed?.at ?? Number.POSITIVE_INFINITY)) {
       this.#echoed = { at: done.at, request: stats.echoed }
     }
+    this.#commits.push(stats.commits)
+    this.#applied.push(Object.values(stats.faults).reduce((sum, n) => sum + n, 0))
     if (failure !== undefined) this.failed.push({ ...done, failure })
   }
 
@@ -192,8 +198,13 @@ class Tally {
       totals: this.#totals,
       faults: Object.fromEntries(kinds),
       ...(this.#echoed && { echoed: this.#echoed.request }),
+      medians: { commits: medianOf(this.#commits), faults: medianOf(this.#applied) },
     }
   }
+}
+
+function medianOf(counts: readonly number[]): number {
+  return counts.toSorted((a, b) => a - b)[counts.length >> 1] ?? 0
 }
 
 /** What a plan is known by in files and lines. */

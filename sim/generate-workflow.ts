@@ -37,7 +37,10 @@ const step = fc.record({ kind: fc.constantFrom(...stepKinds), size: fc.integer({
 
 const loop: fc.Arbitrary<LoopDraw> = fc.record({
   producer: fc.constantFrom('counter', 'strings', 'file', 'timer', 'reader', 'reader', 'reader', 'reader'),
-  items: fc.integer({ min: 1, max: 60 }),
+  items: fc.oneof(
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 3 }) },
+    { weight: 6, arbitrary: fc.integer({ min: 40, max: 60 }) },
+  ),
   sources: fc.array(fc.nat({ max: 7 }), { minLength: 1, maxLength: 2 }),
   joinedBy: fc.constantFrom('edge', 'edge', 'name'),
   steps: fc.array(step, { maxLength: 4 }),
@@ -49,7 +52,10 @@ const loop: fc.Arbitrary<LoopDraw> = fc.record({
 
 /** Draws of workflows: flat arrays only, for whoever wants to shrink them. */
 export const workflowDraws: fc.Arbitrary<WorkflowDraw> = fc.record({
-  loops: fc.array(loop, { minLength: 1, maxLength: 4 }),
+  loops: fc.oneof(
+    { weight: 1, arbitrary: fc.array(loop, { minLength: 1, maxLength: 1 }) },
+    { weight: 6, arbitrary: fc.array(loop, { minLength: 2, maxLength: 4 }) },
+  ),
   queueLength: fc.constantFrom(unlimited, unlimited, 0, 1, 2, 5),
 })
 

@@ -36,6 +36,9 @@ export function summarise(done: readonly Exploration[], tookMs: number) {
     iterations: sum(each => each.totals.iterations),
     commits: sum(each => each.totals.commits),
     faults_applied: faults,
+    /** Half of the generated runs did more than that. */
+    median_commits: last?.medians.commits ?? 0,
+    median_faults: last?.medians.faults ?? 0,
     crashes: sum(each => each.totals.crashes),
     wall_ms: tookMs,
     trace_hash: last?.traceHash ?? null,

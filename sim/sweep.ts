@@ -61,7 +61,16 @@ export async function sweepCrashes(subjects: readonly Subject[], options: SweepO
   return {
     operations,
     hit,
-    whole: { runs, totals, faults, found, inconclusive, neverReached: [], traceHash: null },
+    whole: {
+      runs,
+      totals,
+      faults,
+      found,
+      inconclusive,
+      medians: { commits: 0, faults: 0 },
+      neverReached: [],
+      traceHash: null,
+    },
   }
 }
 

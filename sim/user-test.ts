@@ -96,6 +96,7 @@ function explored(plan: Plan, { stats, failure, lines = [] }: Repeated): Explora
     inconclusive: failure?.kind === 'inconclusive' ? 1 : 0,
     totals: stats,
     faults: stats.faults,
+    medians: { commits: 0, faults: 0 },
     neverReached: [],
     traceHash: null,
   }

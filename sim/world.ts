@@ -69,10 +69,12 @@ export type WorldOptions = {
   /** Whether all lines of the trace are kept, or only the last ones. */
   trace: 'recent' | 'all'
   stepsMax?: number
+  /** Without progress for so long the world is stuck: two minutes unless told otherwise. */
+  standstillMs?: number
 }
 
 /** Without progress for so long, and with nobody sleeping on purpose, the world is stuck. */
-const standstillMs = 120_000
+const defaultStandstillMs = 120_000
 /** Faults stop then at the latest, and what is there must come to its end. */
 const faultStepsMax = 150_000
 const defaultStepsMax = 400_000
@@ -238,6 +240,7 @@ class World {
     }
     // after the healing: it may leave nobody who still has something to do, and no timer that would lead here again
     if (this.#daemons.atRest) this.#rest()
+    const { standstillMs = defaultStandstillMs } = this.#options
     if (ms - this.#progressMs > standstillMs && ms - this.#daemons.sleepsUntil() > standstillMs) this.#stuck()
     return this.#failure !== undefined
   }

@@ -13,11 +13,13 @@ import { latency } from './latency.ts'
 import { alternate, type Bench, report } from './measure.ts'
 import { plan } from './plan.ts'
 import { queues } from './queues.ts'
+import { explored, simulated, week, year } from './sim.ts'
 
 const benches: Record<string, readonly Bench[]> = {
   queues: [queues],
   latency: [latency(1), latency(2)],
   plan: [plan],
+  sim: [simulated, explored, week, year],
 }
 /** For one bench, all its rounds. */
 const minutesMax = 10

@@ -31,6 +31,8 @@ describe('sim', () => {
       iterations: expect.any(Number),
       commits: expect.any(Number),
       faults_applied: expect.any(Object),
+      median_commits: expect.any(Number),
+      median_faults: expect.any(Number),
       crashes: expect.any(Number),
       wall_ms: expect.any(Number),
       trace_hash: expect.stringMatching(/^[0-9a-f]{64}$/),

@@ -9,6 +9,7 @@ const whole: Exploration = {
   inconclusive: 0,
   totals: { simulatedMs: 0, iterations: 0, commits: 0, crashes: 0 },
   faults: {},
+  medians: { commits: 0, faults: 0 },
   neverReached: [],
   traceHash: null,
 }

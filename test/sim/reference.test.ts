@@ -121,6 +121,15 @@ describe('expected effects', () => {
     expect(await compareEffects(expected, change(plain, at))).toBeDefined()
   })
 
+  it('do not take what two draws have in common by chance for what is sure', async () => {
+    const { expected, plain, reordered } = await referencesOf(twoLoops(3))
+    const drawn = (value: number) => change(plain, copy => Object.assign(copy.state, { drawn: value }))
+    const others = async () => ({ reordered: reordered.map(() => drawn(1)), shifted: drawn(1) })
+    const chance = { ...expected, plain: async () => drawn(1), others, shiftedAgain: async () => drawn(2) }
+    expect(await compareEffects(chance, drawn(3))).toBeUndefined()
+    expect(await compareEffects({ ...chance, shiftedAgain: async () => drawn(1) }, drawn(3))).toBeDefined()
+  })
+
   it('allow any order where two writers meet, and only there', async () => {
     const workflow = workflowOf(
       [
