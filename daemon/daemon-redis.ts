@@ -5,13 +5,14 @@ import type { DaemonConfig } from './config.ts'
 import type { Finding } from './redis-checks.ts'
 import { parseRedisUrl } from './redis-url.ts'
 
-export type OpenedRedis = { redis: Redis /** for people, without a password */; where: string; findings: Finding[] }
+/** `name` is for people, without a password. */
+export type OpenedRedis = { redis: Redis; name: string; findings: Finding[] }
 
 /** Rejects with REDIS_… or REDIS_UNSUITABLE, or JOURNAL_… for the embedded one. */
 export async function openDaemonRedis(config: DaemonConfig, ports: { clock: Clock; log: Log }): Promise<OpenedRedis> {
   const opened = config.redis === undefined ? await openEmbedded(config, ports) : await openReal(config, config.redis)
   for (const { level, message } of opened.findings) {
-    ports.log.write(level === 'info' ? 'info' : 'warn', `Redis at ${opened.where}: ${message}`, {})
+    ports.log.write(level === 'info' ? 'info' : 'warn', `${opened.name}: ${message}`, {})
   }
   return opened
 }
@@ -27,7 +28,7 @@ async function openReal(config: DaemonConfig, url: string): Promise<OpenedRedis>
   try {
     const findings = await checkRedis(redis, config.redis_accept)
     refuseUnfit(findings, where)
-    return { redis, where, findings }
+    return { redis, name: `Redis at ${where}`, findings }
   } catch (error) {
     await redis.close()
     throw error
@@ -37,6 +38,6 @@ async function openReal(config: DaemonConfig, url: string): Promise<OpenedRedis>
 async function openEmbedded(config: DaemonConfig, { clock, log }: { clock: Clock; log: Log }): Promise<OpenedRedis> {
   const { openEmbeddedRedis } = await import('./embedded-redis.ts')
   const redis = await openEmbeddedRedis({ dir: config.data, clock, scripts: allScripts, log })
-  const message = `embedded, its journal in ${config.data}: the last second can be lost when the machine dies`
-  return { redis, where: 'embedded', findings: [{ level: 'info', message }] }
+  const message = `its journal is in ${config.data}; the last second can be lost when the machine dies`
+  return { redis, name: 'embedded Redis', findings: [{ level: 'info', message }] }
 }
