@@ -11,6 +11,8 @@ const codes = {
   WORKFLOW_CHANGED: 'an unfinished run belongs to another definition of this workflow',
   VERSION_CONFLICT: 'somebody else changed the definition meanwhile',
   WORKFLOW_RUNNING: 'the workflow runs elsewhere, so its state cannot be discarded',
+  QUEUE_ORPHANED: 'a change would leave items in a queue that no loop reads any more',
+  RELOAD_FAILED: 'another definition could not be put in the place of the one that runs',
   WORKFLOW_UNKNOWN: 'there is no workflow of this id on this Redis',
   LOOP_UNKNOWN: 'a workflow has no loop of this name',
   // nodes (1.2, 1.6)

@@ -10,6 +10,7 @@ import { assert, EngineError, messageOf } from './errors.ts'
 import type { FlowGraph } from './graph/flow-graph.ts'
 import { limits } from './limits.ts'
 import type { Pools, Ports } from './ports.ts'
+import type { ReloadReport } from './run/reload.ts'
 import { WorkflowKeeper, type WorkflowStatus } from './run/workflow-keeper.ts'
 import { attendTo } from './store/wishes.ts'
 import type { EventSink } from './trace/events.ts'
@@ -26,9 +27,13 @@ export type DaemonOptions = {
   recordOf?: (graph: FlowGraph) => TraceSink | undefined
 }
 
+export type { LoopChange, ReloadReport } from './run/reload.ts'
 export type { WorkflowStatus } from './run/workflow-keeper.ts'
 /** Ready: its workflows were started, Redis answers, leases are renewed, loops get on. Else why not, in words. */
 export type DaemonHealth = { ready: boolean; reasons: string[] }
+
+/** Of the reasons why it is not ready, so many are told. */
+const reasonsMax = 20
 
 export class FlowDaemon {
   readonly #options: DaemonOptions
@@ -37,6 +42,8 @@ export class FlowDaemon {
   readonly #id: string
   readonly #since: number
   #attending: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
+  #reloading: Promise<unknown> = Promise.resolve()
   #isOpen = false
   #answeredMs: number
   #trouble = ''
@@ -55,14 +62,31 @@ export class FlowDaemon {
    */
   async open(graphs: readonly FlowGraph[]): Promise<void> {
     assert(this.#attending === undefined, () => 'A daemon is opened once')
+    refuseTwins(graphs)
     for (const graph of graphs) this.#add(graph)
     this.#attending = this.#attendForEver()
     await Promise.all([...this.#keepers.values()].map(keeper => keeper.start()))
     this.#isOpen = true
   }
 
+  /**
+   * Serves these workflows from now on: those that are new start, those that are not among them drain and stop here, and
+   * of the others what changed is put in its place while the rest goes on untouched. A change that is refused leaves its
+   * workflow as it was. Reloads come one after the other.
+   */
+  reload(graphs: readonly FlowGraph[]): Promise<ReloadReport[]> {
+    const reports = this.#reloading.then(() => this.#reload(graphs))
+    this.#reloading = reports.catch(() => undefined)
+    return reports
+  }
+
   /** Drains all workflows: they go on in another daemon, or when one starts again. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
     this.#closed.abort()
     await Promise.all([...this.#keepers.values()].map(keeper => keeper.stop()))
     await this.#attending
@@ -79,6 +103,11 @@ export class FlowDaemon {
     return [...this.#keepers.values()].map(keeper => keeper.status())
   }
 
+  /** Whether any workflow runs here, or is being started. */
+  get isAtWork(): boolean {
+    return [...this.#keepers.values()].some(keeper => keeper.isAtWork)
+  }
+
   health(): DaemonHealth {
     const reasons: string[] = []
     if (this.#closed.signal.aborted) reasons.push('it stops')
@@ -87,12 +116,8 @@ export class FlowDaemon {
     if (silentMs > limits.redisSilenceMs) {
       reasons.push(`Redis has not answered for ${Math.round(silentMs / 1000)} s: ${this.#trouble || 'no reply'}`)
     }
-    for (const { workflow, loops } of this.status()) {
-      for (const { id, trouble } of loops) {
-        if (trouble !== undefined) reasons.push(`loop "${id}" of workflow "${workflow}" gets nowhere: ${trouble}`)
-      }
-    }
-    return { ready: reasons.length === 0, reasons }
+    for (const keeper of this.#keepers.values()) reasons.push(...troubles(keeper.status()))
+    return { ready: reasons.length === 0, reasons: reasons.slice(0, reasonsMax) }
   }
 
   /**
@@ -105,11 +130,37 @@ export class FlowDaemon {
     return own.length === 0 || own.some(({ trouble }) => trouble === undefined)
   }
 
+  async #reload(graphs: readonly FlowGraph[]): Promise<ReloadReport[]> {
+    const wanted = new Map(graphs.map(graph => [graph.workflow.id, graph]))
+    refuseTwins(graphs)
+    const gone = [...this.#keepers.values()].filter(keeper => !wanted.has(keeper.id))
+    const known = graphs.map(graph => this.#keepers.get(graph.workflow.id))
+    for (const [i, graph] of graphs.entries()) if (known[i] === undefined) this.#add(graph)
+    return await Promise.all([
+      ...graphs.map((graph, i) => known[i]?.reload(graph) ?? this.#begin(graph)),
+      ...gone.map(keeper => this.#drop(keeper)),
+    ])
+  }
+
+  async #begin(graph: FlowGraph): Promise<ReloadReport> {
+    const { id } = graph.workflow
+    await this.#keepers.get(id)?.start()
+    return {
+      workflow: id,
+      status: 'added',
+      loops: graph.loops.map(loop => ({ id: loop.id, change: 'added' as const })),
+    }
+  }
+
+  async #drop(keeper: WorkflowKeeper): Promise<ReloadReport> {
+    const loops = keeper.status().loops.map(({ id }) => ({ id, change: 'removed' as const }))
+    this.#keepers.delete(keeper.id)
+    await keeper.stop()
+    return { workflow: keeper.id, status: 'removed', loops }
+  }
+
   #add(graph: FlowGraph): void {
     const { id } = graph.workflow
-    if (this.#keepers.has(id)) {
-      throw new EngineError('USAGE', `Cannot serve workflow "${id}" twice: two files have this id; change one`)
-    }
     const { ports, pools, onEvent, recordOf } = this.#options
     this.#keepers.set(id, new WorkflowKeeper(graph, { ports, pools, onEvent, record: recordOf?.(graph) }))
   }
@@ -144,5 +195,25 @@ export class FlowDaemon {
   #about(): string {
     const { ports, about } = this.#options
     return JSON.stringify({ ...about, ...ports.host.identity(), since: this.#since, workflows: this.#keepers.size })
+  }
+}
+
+/** What keeps a workflow that runs here from getting on. */
+function troubles({ workflow, status, loops, unrenewedMs, leaseMs }: WorkflowStatus): string[] {
+  if (status !== 'running') return []
+  const late = unrenewedMs > leaseMs ? [`its leases were not renewed for ${Math.round(unrenewedMs / 1000)} s`] : []
+  const stuck = loops.flatMap(({ id, trouble }) =>
+    trouble === undefined ? [] : [`loop "${id}" gets nowhere: ${trouble}`],
+  )
+  return [...late, ...stuck].map(why => `workflow "${workflow}": ${why}`)
+}
+
+function refuseTwins(graphs: readonly FlowGraph[]): void {
+  const ids = new Set<string>()
+  for (const { workflow } of graphs) {
+    if (ids.has(workflow.id)) {
+      throw new EngineError('USAGE', `Cannot serve workflow "${workflow.id}" twice: two files have this id; change one`)
+    }
+    ids.add(workflow.id)
   }
 }

@@ -6,6 +6,7 @@ import { assert, EngineError, type ErrorRecord, toErrorRecord } from './errors.t
 import type { FlowGraph, FlowLoop } from './graph/flow-graph.ts'
 import type { Pool } from './node/node.ts'
 import type { Pools, Ports } from './ports.ts'
+import { putInPlace } from './run/reload.ts'
 import type { SuperviseResult } from './run/replica-keeper.ts'
 import { Supervisor } from './run/supervisor.ts'
 import {
@@ -36,6 +37,9 @@ export type EngineStatus = {
   loops: LoopStatus[]
   /** Monotonic milliseconds since when nothing was to do here; undefined while something is. */
   idleSinceMs: number | undefined
+  /** Milliseconds since the leases that are held here were renewed; 0 when none is. */
+  unrenewedMs: number
+  leaseMs: number
 }
 
 export type EngineOptions = {
@@ -52,7 +56,7 @@ export type EngineOptions = {
 
 export class FlowEngine {
   readonly #options: EngineOptions
-  readonly #graph: FlowGraph
+  #graph: FlowGraph
   readonly #ports: Ports
   readonly #onEvent: EventSink
   readonly #ended: (end: RunEnd) => void
@@ -62,6 +66,7 @@ export class FlowEngine {
   #status: Status = 'idle'
   #run: StartedRun | undefined
   #supervisor: Supervisor | undefined
+  #defining: Promise<unknown> = Promise.resolve()
   #drainTimer: AbortController | undefined
   #isStarting = false
   /** It was stopped or killed: nothing begins any more. */
@@ -103,7 +108,7 @@ export class FlowEngine {
     return await this.#starting(async () => {
       const run = await this.#first('wished')
       if (run.how !== 'idle') return this.#go(run)
-      this.#finish({ status: run.why === 'completed' ? 'completed' : 'stopped' })
+      this.#rest(run)
       return run
     })
   }
@@ -126,9 +131,33 @@ export class FlowEngine {
   }
 
   /** Does what is wished for in Redis, as `attend` tells it. */
-  obey({ wish, loops }: Pick<Told, 'wish' | 'loops'>): void {
+  obey({ wish, loops, status }: Told): void {
     const all = this.#graph.loops.map(({ id }) => [id, loops.get(id) ?? ''] as const)
     this.#supervisor?.obey(wish, new Map(all))
+    if (status === 'completed') this.#supervisor?.look()
+  }
+
+  /**
+   * Puts another definition in the place of this one, in the middle of the run: unchanged loops go on untouched, changed
+   * ones drain and swap, removed ones drain and stop, added ones start; state stays for nodes of unchanged id and type.
+   * Errors: QUEUE_ORPHANED, RELOAD_FAILED, SCHEMA_TOO_NEW, REDIS_…; then the old definition goes on.
+   */
+  reload(graph: FlowGraph): Promise<'reloaded' | 'adopted'> {
+    return this.#alone(() => this.#reload(graph))
+  }
+
+  async #reload(graph: FlowGraph): Promise<'reloaded' | 'adopted'> {
+    const stopped = new AbortController()
+    void this.done.then(() => stopped.abort())
+    const how = await putInPlace(graph, {
+      ports: this.#ports,
+      before: this.#graph,
+      letGo: loops => this.#supervisor?.letGo(loops),
+      stopped: stopped.signal,
+    })
+    this.#graph = graph
+    this.#supervisor?.adopt(graph)
+    return how
   }
 
   /** Pauses a loop, or the workflow: the running iteration ends, the next does not begin. Kept in Redis. */
@@ -141,12 +170,19 @@ export class FlowEngine {
     await this.#wish(loop, '')
   }
 
+  /** It was started and has not ended. */
+  get isAtWork(): boolean {
+    return this.#status === 'running' || this.#status === 'draining'
+  }
+
   status(): EngineStatus {
     const supervisor = this.#supervisor
     const loops = this.#graph.loops.map(loop => this.#loopStatus(loop))
     const allPaused = this.#status === 'running' && loops.every(loop => loop.status === 'paused')
     const status = allPaused ? 'paused' : this.#status
-    return { status, run: this.#run?.run, loops, idleSinceMs: supervisor?.idleSince() }
+    const leaseMs = this.#graph.workflow.settings.lease_seconds * 1000
+    const unrenewedMs = supervisor?.unrenewedMs() ?? 0
+    return { status, run: this.#run?.run, loops, idleSinceMs: supervisor?.idleSince(), unrenewedMs, leaseMs }
   }
 
   #loopStatus({ id, pool }: FlowLoop): LoopStatus {
@@ -167,6 +203,13 @@ export class FlowEngine {
   /** Counted in Redis over the whole run: all processes, all restarts. */
   summary(): Promise<RunSummary> {
     return readSummary(this.#ports.redis, this.#graph)
+  }
+
+  /** A run begins with one definition: neither that nor a reload may come in the middle of the other. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#defining.then(work)
+    this.#defining = turn.catch(() => undefined)
+    return turn
   }
 
   async #first(mode: BeginMode): Promise<StartedRun | NotWished> {
@@ -216,8 +259,8 @@ export class FlowEngine {
         if (result !== 'superseded') return this.#finish({ status: result })
         if (await this.#wasCompleted(current)) return this.#finish({ status: 'completed' })
         this.#emit({ type: 'warning', ...this.#stamp(), code: 'RUN_LOST', message: lostRun(current.run) })
-        const next = await this.#begin(this.#again)
-        if (next.how === 'idle') return this.#finish({ status: next.why === 'completed' ? 'completed' : 'stopped' })
+        const next = await this.#alone(() => this.#begin(this.#again))
+        if (next.how === 'idle') return this.#rest(next)
         if (this.#isUnwanted) return this.#finish({ status: 'stopped' })
         current = next
       }
@@ -229,6 +272,7 @@ export class FlowEngine {
   async #supervise({ run, seed }: StartedRun): Promise<SuperviseResult> {
     const supervisor = new Supervisor({
       ...this.#options,
+      graph: this.#graph,
       run: { id: run, seed },
       emit: event => this.#emit(event),
       onStopWish: wish => void this.stop(wish === 'kill' ? { drainMs: 0 } : {}),
@@ -271,6 +315,12 @@ export class FlowEngine {
       if (wish === 'pause') this.#supervisor?.pause(id)
       else this.#supervisor?.resume(id)
     }
+  }
+
+  /** Nothing of it happened here, so there is nothing to tell. */
+  #rest({ why }: NotWished): void {
+    this.#status = why === 'completed' ? 'completed' : 'stopped'
+    this.#ended({ status: this.#status })
   }
 
   #finish(end: RunEnd): void {

@@ -3,7 +3,7 @@
  * The simulator is `theoneeye/sim`, the daemon's adapters (Redis, files, HTTP, clock) are `theoneeye/daemon`.
  */
 export { EngineError, type ErrorCode, type ErrorRecord, errorCodes } from './errors.ts'
-export { type DaemonHealth, type DaemonOptions, FlowDaemon } from './flow-daemon.ts'
+export { type DaemonHealth, type DaemonOptions, FlowDaemon, type ReloadReport } from './flow-daemon.ts'
 export { type EngineOptions, type EngineStatus, FlowEngine, type RunEnd, type Status } from './flow-engine.ts'
 export type { FlowGraph, FlowLoop, FlowNode, Plan, Problem, Queue, Workflow } from './graph/flow-graph.ts'
 export { loadWorkflow, requireWorkflow } from './graph/load-workflow.ts'

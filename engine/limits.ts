@@ -28,6 +28,10 @@ export const limits = {
   /** One wait on a wake-up key. */
   wakeWaitMs: 5_000,
   drainMs: 30_000,
+  /** For how long holders of a loop that is being redefined are asked to let go of it, at a time. */
+  yieldMs: 5_000,
+  /** How often a reload looks whether they have. */
+  reloadPollMs: 200,
   /** How often a daemon gives a sign of life and looks at what it shall be doing. */
   attendMs: 1_000,
   /** Without a sign of life for so long, a daemon is gone from the list. */

@@ -8,8 +8,10 @@ import type { RunEnd } from '../engine/flow-engine.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { JsonObject } from '../engine/json.ts'
 import type { HolderIdentity } from '../engine/ports.ts'
+import type { ReloadReport } from '../engine/run/reload.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
 import type { SimTime } from './clock.ts'
+import { edited } from './edits.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
 import { spoil } from './garbage.ts'
 import { Instance, type InstanceOptions, type StartEngine } from './instance.ts'
@@ -17,6 +19,7 @@ import type { Sent } from './invariants/invariant.ts'
 import type { InstanceNews, LifeNews } from './life.ts'
 import { LocalTime } from './local-time.ts'
 import type { Victim } from './misbehave.ts'
+import { Operators } from './operators.ts'
 import type { MemoryFiles } from './outside.ts'
 import type { PlanSettings } from './plan.ts'
 import type { Draws } from './random.ts'
@@ -29,6 +32,7 @@ export type DaemonsHost = {
   server: SimServer
   book: FaultBook
   settings: PlanSettings
+  graph: FlowGraph
   /** The workflow as one life of a daemon has it. */
   graphFor(victim: Victim): FlowGraph
   files: MemoryFiles
@@ -60,23 +64,42 @@ type Daemon = {
   /** Until when somebody slept in its earlier lives. */
   sleptMs: number
   state: 'up' | 'down' | 'done' | 'dead for ever'
+  /** A reload of it was refused, or is under way. */
+  reloads: 'no' | 'soon'
 }
+
+/** How long operators take to look what became of their wishes after a loss, in milliseconds. */
+const operatorsLookMs = 25_000
 
 export class Daemons {
   readonly #host: DaemonsHost
   readonly #all: Daemon[]
   readonly #lives = new Map<string, Instance>()
   #healed = false
+  /** The workflow file as somebody left it, for whoever reads it next. */
+  #edit = 0
+  readonly #operators: Operators
   crashes = 0
 
   constructor(host: DaemonsHost) {
     this.#host = host
+    this.#operators = new Operators(host)
     const { settings, draws } = host
     this.#all = Array.from({ length: settings.instances }, (_, i) => {
       const number = i + 1
       const isApart = number > 1 && draws.chance(`daemon ${number} apart`, settings.elsewhere)
       const boot = `machine-${isApart ? number : 1}`
-      return { number, lives: 0, boot, instance: undefined, local: undefined, wakesMs: 0, sleptMs: 0, state: 'down' }
+      return {
+        number,
+        lives: 0,
+        boot,
+        instance: undefined,
+        local: undefined,
+        wakesMs: 0,
+        sleptMs: 0,
+        state: 'down',
+        reloads: 'no',
+      }
     })
   }
 
@@ -90,7 +113,9 @@ export class Daemons {
 
   /** Nobody runs, and nobody is going to. */
   get atRest(): boolean {
-    return this.#all.every(({ state }) => state === 'done' || state === 'dead for ever')
+    return this.#all.every(({ state, instance }) => {
+      return state === 'done' || state === 'dead for ever' || (this.#host.isCompleted() && instance?.isAtRest === true)
+    })
   }
 
   get areAllDead(): boolean {
@@ -115,7 +140,11 @@ export class Daemons {
       daemon.state = 'dead for ever'
       daemon.wakesMs = 0
     }
-    for (const daemon of [first, ...others]) this.#wake(daemon)
+    for (const daemon of [first, ...others]) {
+      this.#wake(daemon)
+      if (daemon.state === 'up') this.#reloadSoon(daemon)
+    }
+    this.#operators.takeAllBack()
     if (this.#all.length > 1) tell({ ms: time.ms, healed: true, lost: lost.map(({ number }) => number) })
   }
 
@@ -134,6 +163,11 @@ export class Daemons {
       instance.die()
       this.#ended(daemon, instance.ended, open)
     }
+  }
+
+  /** Redis went back in time: what operators took back may hold again, until they look. */
+  lostWrites(): void {
+    this.#host.time.after(operatorsLookMs, () => this.#operators.takeAllBack())
   }
 
   end(): void {
@@ -168,13 +202,17 @@ export class Daemons {
       name: nameOf(daemon),
       pid: pidOf(daemon),
       boot,
-      graph,
+      graph: edited(graph, this.#edit),
       wire,
+      serving: settings.serving,
       pools: this.#pools(wire, local),
       files,
       startEngine,
       isGone: identity => identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false,
-      onEvent: (event, teller) => this.#host.event(event, number, teller),
+      onEvent: (event, teller) => {
+        this.#readLog(daemon, event)
+        this.#host.event(event, number, teller)
+      },
       onInstance: news => this.#host.instance(news),
     })
     daemon.instance = instance
@@ -229,6 +267,13 @@ export class Daemons {
     }
     const { instance } = daemon
     if (hits('stop') !== undefined) time.after(1, () => instance?.isAlive && this.#stop(daemon))
+    const wish = hits('wish')
+    if (wish !== undefined) this.#ask(wish)
+    const reload = this.#host.settings.serving === 'daemon' ? hits('reload') : undefined
+    if (reload !== undefined) {
+      this.#edit = Number(reload.edit)
+      this.#reloadSoon(daemon)
+    }
     const jump = hits('clock-jump')
     if (jump !== undefined) local.jump(Number(jump.ms))
     const drift = hits('clock-drift')
@@ -239,6 +284,52 @@ export class Daemons {
     this.#news(daemon, 'pauses')
     daemon.wakesMs = time.ms + Number(pause.ms)
     time.after(Number(pause.ms), () => daemon.local === local && this.#wake(daemon))
+  }
+
+  #ask({ wish, of, loop, ms }: JsonObject): void {
+    const isLoops = of === 'loop' && loop !== '' && wish === 'pause'
+    this.#operators.ask(isLoops ? String(loop) : '', wish as 'stop' | 'kill' | 'pause', Number(ms))
+  }
+
+  /** An operator sees that it does not serve what the file says: at once when it serves nothing, else without hurry. */
+  #readLog(daemon: Daemon, event: EngineEvent): void {
+    const error = event.type === 'workflow_failed' ? event.error : event
+    const code = 'code' in error ? error.code : ''
+    if (code === 'WORKFLOW_CHANGED') this.#reloadSoon(daemon)
+    if (code === 'DEFINITION_CHANGED') this.#reloadLater(daemon)
+  }
+
+  #reloadLater(daemon: Daemon): void {
+    const { draws, time } = this.#host
+    const { instance } = daemon
+    time.after(draws.whole(`daemon ${daemon.number} reload later`, 1_000, 30_000), () => {
+      if (instance === daemon.instance) this.#reloadSoon(daemon)
+    })
+  }
+
+  /** An operator sees to it that the daemon serves what the file says. */
+  #reloadSoon(daemon: Daemon): void {
+    if (daemon.reloads === 'soon' || this.#host.settings.serving !== 'daemon') return
+    const { draws, time, graphFor, tell, book, failed } = this.#host
+    const { number } = daemon
+    daemon.reloads = 'soon'
+    time.after(draws.whole(`daemon ${number} reload`, 1, 400), () => {
+      daemon.reloads = 'no'
+      const { instance } = daemon
+      if (instance?.isAlive !== true) return
+      const edit = this.#edit
+      const crash = (): void => this.#crash(daemon, instance)
+      const graph = graphFor({ noted: mood => book.note(mood), kill: crash, spoil })
+      const noteReport = (report: ReloadReport | undefined): void => {
+        if (report === undefined) return
+        const { status, error } = report
+        tell({ ms: time.ms, daemon: 'reloads', number, edit, status, code: error?.code ?? null })
+        const mayBeRefused = error === undefined || /^(RELOAD_FAILED|REDIS_)/.test(error.code)
+        if (!mayBeRefused) failed(new Error(`an edit that changes nothing was refused: ${error.message}`))
+        if (status === 'refused') this.#reloadSoon(daemon)
+      }
+      instance.reload(edited(graph, edit)).then(noteReport, failed)
+    })
   }
 
   #wake(daemon: Daemon): void {

@@ -28,6 +28,8 @@ export const faultKinds = {
   readonly: 'the server is a read-only replica for a while',
   oom: 'the server has no memory left for a while',
   stop: 'an operator stops the daemon, and starts it again later',
+  reload: 'an operator changes how loops are defined, not what they do, and reloads the daemon',
+  wish: 'an operator stops, kills or pauses the workflow or a loop through Redis, and takes it back later',
   pause: 'the daemon stands still for a while, and does not know that it did',
   'clock-jump': 'the wall clock of the daemon jumps',
   'clock-drift': 'the wall clock of the daemon runs too fast or too slow',

@@ -5,6 +5,7 @@
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { JsonObject } from '../engine/json.ts'
 import { queuesOf } from './arrivals.ts'
+import { editMax } from './edits.ts'
 import { allFaultKinds, type FaultKind } from './faults.ts'
 import type { Plan, PlanEvent, PlanSettings } from './plan.ts'
 import { Draws } from './random.ts'
@@ -17,6 +18,8 @@ const most: Partial<Record<FaultKind, number>> = {
   restart: 6,
   'restart-loses': 5,
   stop: 4,
+  reload: 4,
+  wish: 4,
   loading: 5,
   readonly: 5,
   oom: 5,
@@ -56,6 +59,8 @@ const notOnWait: ReadonlySet<FaultKind> = new Set([
   'readonly',
   'oom',
   'stop',
+  'reload',
+  'wish',
   'clock-jump',
   'clock-drift',
   'worker-hang',
@@ -78,6 +83,7 @@ function drawSettings(draws: Draws): PlanSettings {
     comebackMsMax: draws.pick('comeback', [20, 200, 2_000]),
     elsewhere: draws.pick('elsewhere', [0, 0, 0.3]),
     instances: draws.pick('instances', [1, 1, 2, 3]),
+    serving: draws.pick('serving', ['run', 'daemon'] as const),
     lagMs: draws.pick('lag', [5, 100, 1_000]),
     faultsUntilMs: draws.pick('faults until', [2_000, 60_000, 1_800_000, 1_800_000]),
   }
@@ -135,7 +141,7 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
 }
 
 function actorOf(kind: FaultKind): PlanEvent['actor'] {
-  if (/^(crash|stop|pause|clock|worker)/.test(kind)) return 'daemon'
+  if (/^(crash|stop|reload|wish|pause|clock|worker)/.test(kind)) return 'daemon'
   if (/^(http|disk|arrival)/.test(kind)) return 'outside'
   return /^(lost|reply|refused|latency)/.test(kind) ? 'connection' : 'server'
 }
@@ -146,6 +152,14 @@ function argsOf(kind: FaultKind, key: string, draws: Draws): JsonObject {
     return { ms: draws.pick(`${key} ms`, [5, 100, 3_000]) }
   if (/^(http-(error|status|timeout)|disk-full)$/.test(kind))
     return { ms: draws.pick(`${key} ms`, [0, 0, 1_000, 20_000]) }
+  if (kind === 'reload') return { edit: draws.whole(`${key} edit`, 0, editMax) }
+  if (kind === 'wish') {
+    return {
+      wish: draws.pick(`${key} wish`, ['stop', 'kill', 'pause', 'pause']),
+      of: draws.pick(`${key} of`, ['loop', 'workflow']),
+      ms: draws.pick(`${key} ms`, [50, 1_500, 5_000, 20_000]),
+    }
+  }
   if (kind === 'pause') return { ms: draws.pick(`${key} ms`, [100, 3_000, 11_000, 30_000]) }
   if (kind === 'worker-hang') {
     return {

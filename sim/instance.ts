@@ -5,10 +5,14 @@
 import { FlowEngine, type RunEnd } from '../engine/flow-engine.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { HolderIdentity, Pools, Ports } from '../engine/ports.ts'
+import type { ReloadReport } from '../engine/run/reload.ts'
 import type { EventSink } from '../engine/trace/events.ts'
+import type { TraceSink } from '../engine/trace/trace.ts'
+import { DaemonEngine } from './daemon-engine.ts'
 import type { InstanceNews } from './life.ts'
 import { observedGraph } from './observed-graph.ts'
 import type { MemoryFiles } from './outside.ts'
+import type { PlanSettings } from './plan.ts'
 import { SimPools, type SimPoolsHost } from './pools.ts'
 import { patiencesOf, SimPorts } from './ports.ts'
 import type { Wire } from './wire.ts'
@@ -18,11 +22,24 @@ export type Engine = {
   start(options?: { mode?: 'resume' }): Promise<unknown>
   stop(): Promise<void>
   resume?(loop: string): Promise<void>
+  /** Of a daemon. */
+  reloadDaemon?(graph: FlowGraph): Promise<ReloadReport>
+  /** It lives on although nothing is left to do. */
+  readonly isAtRest?: boolean
   readonly done: Promise<RunEnd>
 }
-export type StartEngine = (options: { graph: FlowGraph; ports: Ports; pools: Pools; onEvent: EventSink }) => Engine
+export type StartOptions = {
+  graph: FlowGraph
+  ports: Ports
+  pools: Pools
+  onEvent: EventSink
+  serving: PlanSettings['serving']
+  record?: TraceSink
+}
+export type StartEngine = (options: StartOptions) => Engine
 
-export const startFlowEngine: StartEngine = options => new FlowEngine(options)
+export const startFlowEngine: StartEngine = ({ serving, ...options }) =>
+  serving === 'daemon' ? new DaemonEngine(options) : new FlowEngine(options)
 
 export type InstanceOptions = {
   /** Which life of which daemon this is, for its draws: `DAEMON.LIFE`, both from 1. */
@@ -34,6 +51,7 @@ export type InstanceOptions = {
   wire: Wire
   pools: Omit<SimPoolsHost, 'name' | 'isGone'>
   files: MemoryFiles
+  serving: PlanSettings['serving']
   startEngine: StartEngine
   isGone(identity: HolderIdentity): boolean
   /** `teller`: who saw it, the daemon itself or one of its workers. */
@@ -44,12 +62,16 @@ export type InstanceOptions = {
 /** How long an operator takes to look after a loop that was given up, in milliseconds. */
 const operatorMs = 20_000
 
+/** More than one definition ever has. */
+const instancesMax = 1_000_000
+
 export class Instance {
   readonly identity: HolderIdentity
   readonly #options: InstanceOptions
   readonly #host: SimPorts
   readonly #pools: SimPools
   readonly #engine: Engine
+  #definitions = 0
   isAlive = true
   /** How the engine ended, if it did on its own. */
   ended: RunEnd | undefined
@@ -57,7 +79,7 @@ export class Instance {
   constructor(options: InstanceOptions) {
     this.#options = options
     const { name, pid, boot, wire, files, isGone } = options
-    const graph = observedGraph(options.graph, news => this.isAlive && options.onInstance({ ...news, pid }))
+    const graph = this.#observed(options.graph)
     this.identity = { boot, pid, start: String(wire.time.ms) }
     this.#host = new SimPorts({ name, identity: this.identity, isGone, wire, files, patiences: patiencesOf(graph) })
     this.#pools = new SimPools({ ...options.pools, name, isGone })
@@ -66,7 +88,13 @@ export class Instance {
       options.onEvent(event, this.#pools.teller ?? name)
       if (event.type === 'warning' && event.code === 'LOOP_FAILED') this.#mend(event.loop ?? '')
     }
-    this.#engine = options.startEngine({ graph, ports: this.#host.ports, pools: this.#pools, onEvent })
+    this.#engine = options.startEngine({
+      graph,
+      ports: this.#host.ports,
+      pools: this.#pools,
+      onEvent,
+      serving: options.serving,
+    })
   }
 
   start(): void {
@@ -82,6 +110,25 @@ export class Instance {
 
   stop(): void {
     void this.#engine.stop()
+  }
+
+  /** Undefined when it cannot, or died meanwhile. */
+  async reload(graph: FlowGraph): Promise<ReloadReport | undefined> {
+    const report = await this.#engine.reloadDaemon?.(this.#observed(graph))
+    return this.isAlive ? report : undefined
+  }
+
+  /** Instances are counted through all definitions that it serves in its life. */
+  #observed(graph: FlowGraph): FlowGraph {
+    const first = this.#definitions++ * instancesMax
+    const { pid, onInstance } = this.#options
+    return observedGraph(graph, news => {
+      if (this.isAlive) onInstance({ ...news, pid, instance: first + news.instance })
+    })
+  }
+
+  get isAtRest(): boolean {
+    return this.isAlive && this.#engine.isAtRest === true
   }
 
   die(): void {

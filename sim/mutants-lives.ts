@@ -50,10 +50,9 @@ export const liveMutants: readonly Mutant[] = [
   },
   {
     name: 'loops are served one after another',
-    file: 'run/supervisor',
-    find: 'const keeping = this.#keepers.map(keeper => keeper.keep())',
-    replace: `let last = Promise.resolve()
-      const keeping = this.#keepers.map(keeper => (last = last.then(() => keeper.keep())))`,
+    file: 'run/loop-group',
+    find: 'keeper => keeper.keep()',
+    replace: 'keeper => (host.killed.last = (host.killed.last ?? Promise.resolve()).then(() => keeper.keep()))',
     caughtBy: ['isolation'],
     canary: 'patient',
   },

@@ -203,8 +203,8 @@ export const runMutants: readonly Mutant[] = [
   {
     name: 'an ended loop is forgotten before the run is complete',
     file: 'run/replica-keeper',
-    find: 'if (this.#host.onEnded(answer.run))',
-    replace: 'if (this.name !== undefined)',
+    find: "this.isEnded && this.#host.onEnded(answer.kind === 'ended' ? answer.run : 'completed')",
+    replace: 'this.isEnded',
     caughtBy: ['stuck'],
     faults: ['restart-loses', 'failover'],
   },

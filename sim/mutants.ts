@@ -6,6 +6,7 @@
  */
 import type { CanaryName } from './canaries.ts'
 import type { FaultKind } from './faults.ts'
+import { daemonMutants } from './mutants-daemon.ts'
 import { liveMutants } from './mutants-lives.ts'
 import { runMutants } from './mutants-run.ts'
 import { storeMutants } from './mutants-store.ts'
@@ -37,4 +38,4 @@ export const canary: Mutant = {
   caughtBy: ['conservation'],
 }
 
-export const mutants: readonly Mutant[] = [...storeMutants, ...runMutants, ...liveMutants]
+export const mutants: readonly Mutant[] = [...storeMutants, ...runMutants, ...liveMutants, ...daemonMutants]

@@ -27,6 +27,8 @@ export type PlanSettings = {
   instances: number
   /** How far a replica of the server lags behind, in milliseconds: what a fail-over to it loses. */
   lagMs: number
+  /** As `run` serves the workflow, or as a daemon does. */
+  serving: 'run' | 'daemon'
   /** When faults stop, in milliseconds since the beginning; from then on what is there must come to its end. */
   faultsUntilMs: number
 }
@@ -45,7 +47,7 @@ export type Plan = {
 }
 
 /** What plans that were stored earlier do not say. */
-const laterSettings = { instances: 1, lagMs: 200, faultsUntilMs: 1_800_000 }
+const laterSettings = { instances: 1, lagMs: 200, serving: 'run', faultsUntilMs: 1_800_000 }
 
 /** Reads a stored plan. Throws `USAGE` saying what is wrong with it. */
 export function parsePlan(text: string, name: string): Plan {

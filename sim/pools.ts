@@ -12,6 +12,7 @@ import type { HolderIdentity, LoopWorker, Pools, WorkerListener } from '../engin
 import { LoopInWorker } from '../engine/run/loop-worker.ts'
 import type { ExitCause, FromWorker, LoopTask, ToWorker, WorkerHealth } from '../engine/run/pool-protocol.ts'
 import { readPulse } from '../engine/run/pulse.ts'
+import { edited, editOf } from './edits.ts'
 import type { FaultKind, OperationName } from './faults.ts'
 import { spoil } from './garbage.ts'
 import { LocalTime, WorkerTime } from './local-time.ts'
@@ -213,7 +214,7 @@ class SimWorker implements LoopWorker {
     this.#ports = new SimPorts({ name: this.#name, identity, isGone, wire: own, files, patiences })
     this.#loop = new LoopInWorker(this.#task, {
       ports: this.#ports.ports,
-      load: () => graph,
+      load: () => edited(graph, editOf(this.#task.workflow.hash)),
       pulse: {
         progress: atMs => {
           this.#pulse.progressMs = atMs

@@ -82,6 +82,7 @@ function calmPlan({ name, workflow, files }: Subject, seed: string): Plan {
     comebackMsMax: 20,
     elsewhere: 0,
     instances: 1,
+    serving: 'run' as const,
     lagMs: 1_000,
     faultsUntilMs: 1_800_000,
   }

@@ -31,7 +31,7 @@ export class SimWaits {
     if (signal?.aborted) return Promise.resolve(false)
     return new Promise((resolve, reject) => {
       if (this.#isDead) return
-      const name = this.#wire.server.name('wait', key.slice(key.indexOf('bell:') + 'bell:'.length))
+      const name = this.#wire.server.name('wait', /(?:bell|free):(.*)$/.exec(key)?.[1] ?? '')
       const abort = (): void => this.#end(wait, () => resolve(false))
       const forget = (): void => signal?.removeEventListener('abort', abort)
       const wait: Wait = { name, key, timeoutMs, cancel: () => undefined, forget, resolve, reject }

@@ -171,6 +171,7 @@ class World {
       server: this.#server,
       book: this.#book,
       settings: plan.settings,
+      graph: this.#options.graph,
       graphFor,
       files: this.#files,
       startEngine,
@@ -248,6 +249,8 @@ class World {
   /** All daemons have gone home: for good, unless Redis has lost meanwhile that the run is complete. */
   #rest(): void {
     if (this.#lostMs <= this.#completedMs || this.#isCompleted()) {
+      // those who live on meet nothing more
+      this.#book.close()
       this.#endedMs = this.#time.ms
       return
     }
@@ -333,7 +336,12 @@ class World {
     this.#situations.fault(kind, { op, loop, n })
     this.#invariants.disturbed(kind, { op, loop, n })
     this.#trace.add({ ms: this.#time.ms, fault: kind, op, loop, n })
-    if (kind === 'restart-loses' || kind === 'failover') this.#lostMs = this.#time.ms
+    if (kind === 'restart-loses' || kind === 'failover') this.#noteLoss()
+  }
+
+  #noteLoss(): void {
+    this.#lostMs = this.#time.ms
+    this.#daemons.lostWrites()
   }
 
   // --- what went wrong

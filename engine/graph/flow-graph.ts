@@ -106,6 +106,8 @@ export type FlowLoop = {
   /** All its nodes, bodies included, producer first. */
   nodes: readonly FlowNode[]
   plan: Plan
+  /** Changes when anything changes that its runners read. */
+  hash: string
 }
 
 export type FlowGraph = {

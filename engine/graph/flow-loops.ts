@@ -6,15 +6,16 @@ import { limits } from '../limits.ts'
 import type { Pool } from '../node/node.ts'
 import type { LoopDraft } from './background-loops.ts'
 import type { Scopes } from './bodies.ts'
+import type { UnhashedLoop } from './definition-hash.ts'
 import { cyclicComponents } from './flow-analyzer.ts'
 import type { GraphNode } from './flow-builder.ts'
-import type { FlowLoop, FlowNode, LoopSettings, Queue, QueueName, Settings } from './flow-graph.ts'
+import type { FlowNode, LoopSettings, Queue, QueueName, Settings } from './flow-graph.ts'
 import { buildPlan, nodesOf } from './plan.ts'
 import { type Problems, pointerKey, quoted } from './problems.ts'
 import type { QueueMap } from './queue-mapper.ts'
 
 export type Wiring = { queueMap: QueueMap; settings: Settings; settingsPointer: string; problems: Problems }
-type Unwired = Omit<FlowLoop, 'upstream' | 'cycle' | 'downstream'>
+type Unwired = Omit<UnhashedLoop, 'upstream' | 'cycle' | 'downstream'>
 
 /** Every loop has node objects of its own: what a node in front of a background loop pushes to differs by loop. */
 export function buildLoop(draft: LoopDraft, scopes: Scopes, wiring: Wiring): Unwired {
@@ -61,7 +62,7 @@ function strongest(pools: readonly Pool[]): Pool {
 }
 
 /** Completes the loops with what they are to each other, and lists all queues. */
-export function wireLoops(unwired: readonly Unwired[], wiring: Wiring): { loops: FlowLoop[]; queues: Queue[] } {
+export function wireLoops(unwired: readonly Unwired[], wiring: Wiring): { loops: UnhashedLoop[]; queues: Queue[] } {
   const readersOf = new Map<QueueName, number[]>()
   for (const [index, loop] of unwired.entries()) {
     for (const name of loop.sources) readersOf.set(name, [...(readersOf.get(name) ?? []), index])
@@ -75,30 +76,30 @@ export function wireLoops(unwired: readonly Unwired[], wiring: Wiring): { loops:
   const rings = cyclicComponents(feeds)
   const ringOf = new Map(rings.flatMap(ring => ring.map(index => [index, ring] as const)))
   const idsOf = (indices: readonly number[]) => indices.map(index => (unwired[index] as Unwired).id)
-  const loops = unwired.map((loop, index): FlowLoop => {
+  const loops = unwired.map((loop, index): UnhashedLoop => {
     const ring = ringOf.get(index) ?? [index]
     const outside = (fedBy[index] as number[]).filter(other => !ring.includes(other))
     return { ...loop, upstream: idsOf(outside), cycle: idsOf(ring), downstream: idsOf(feeds[index] as number[]) }
   })
   checkLoopIds(loops, wiring.problems)
   const queues = listQueues(loops, wiring)
-  const endless = new Set(rings.flatMap(ring => queuesInside(ring.map(index => loops[index] as FlowLoop))))
+  const endless = new Set(rings.flatMap(ring => queuesInside(ring.map(index => loops[index] as UnhashedLoop))))
   if (wiring.settings.queues.max_length > 0) {
     for (const ring of rings)
       warnOfRing(
-        ring.map(index => loops[index] as FlowLoop),
+        ring.map(index => loops[index] as UnhashedLoop),
         wiring.problems,
       )
   }
   return { loops, queues: queues.map(queue => (endless.has(queue.name) ? { ...queue, maxLength: 0 } : queue)) }
 }
 
-function queuesInside(ring: readonly FlowLoop[]): QueueName[] {
+function queuesInside(ring: readonly UnhashedLoop[]): QueueName[] {
   const written = new Set(ring.flatMap(loop => loop.nodes.flatMap(node => node.targets)))
   return ring.flatMap(loop => loop.sources).filter(name => written.has(name))
 }
 
-function warnOfRing(ring: readonly FlowLoop[], problems: Problems): void {
+function warnOfRing(ring: readonly UnhashedLoop[], problems: Problems): void {
   const names = [...new Set(queuesInside(ring))]
   const what = ring.length === 1 ? 'feeds itself' : 'feed each other in a cycle'
   const queues = `${names.length > 1 ? 'the queues' : 'the queue'} ${quoted(names)} between them`
@@ -106,7 +107,7 @@ function warnOfRing(ring: readonly FlowLoop[], problems: Problems): void {
   problems.warn('', 'CYCLE_OF_LOOPS', message, 'see that the cycle lets go of every item in the end')
 }
 
-function listQueues(loops: readonly FlowLoop[], { queueMap, settings, problems }: Wiring): Queue[] {
+function listQueues(loops: readonly UnhashedLoop[], { queueMap, settings, problems }: Wiring): Queue[] {
   const queues = new Map<QueueName, { writers: Set<string>; readers: Set<string>; background: boolean }>()
   for (const name of queueMap.names) queues.set(name, { writers: new Set(), readers: new Set(), background: false })
   for (const loop of loops.filter(each => each.background)) {
@@ -135,7 +136,7 @@ function listQueues(loops: readonly FlowLoop[], { queueMap, settings, problems }
   })
 }
 
-function checkLoopIds(loops: readonly FlowLoop[], problems: Problems): void {
+function checkLoopIds(loops: readonly UnhashedLoop[], problems: Problems): void {
   const seen = new Set<string>()
   for (const { id } of loops) {
     if (seen.has(id))

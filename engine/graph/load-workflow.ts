@@ -4,11 +4,11 @@
  * can plans be made, and only when nothing at all is wrong is there a graph.
  */
 import { EngineError } from '../errors.ts'
-import { hashText } from '../hash.ts'
-import { canonicalJson, type JsonObject } from '../json.ts'
+import type { JsonObject } from '../json.ts'
 import type { NodeRegistry } from '../node/node-registry.ts'
 import { findLoops, type LoopDraft } from './background-loops.ts'
 import { findScopes } from './bodies.ts'
+import { definitionHash, withHashes } from './definition-hash.ts'
 import { type Adjacency, cyclicComponents, shortestCycle, topologicalOrder } from './flow-analyzer.ts'
 import { buildGraph, type Draft } from './flow-builder.ts'
 import type { FlowGraph, FlowLoop, FlowNode, NodeId, Problem, Settings } from './flow-graph.ts'
@@ -70,7 +70,9 @@ function assemble(parsed: Parsed, registry: NodeRegistry, problems: Problems): F
   if (draft.complete) warnOfStrays(draft, drafts, wiring)
   if (problems.list.length > before) return undefined
   const built = scoped.map(({ loop, scopes }) => buildLoop(loop, scopes, wiring))
-  const { loops, queues } = wireLoops(built, wiring)
+  const wired = wireLoops(built, wiring)
+  const { queues } = wired
+  const loops = withHashes(wired.loops, queues, draft)
   const nodes = nodesById(draft, loops, wiring)
   return { workflow, hash: definitionHash(draft), nodes, loops, queues, warnings: problems.warnings }
 }
@@ -139,22 +141,6 @@ function nodesById(draft: Draft, loops: readonly FlowLoop[], { queueMap }: Wirin
     draft.nodes.map(({ flow, index }) => {
       const stray = { ...flow, targets: queueMap.targets.get(index) ?? [] }
       return [flow.id, inLoops.get(flow.id) ?? stray]
-    }),
-  )
-}
-
-/** Over what matters for running, under canonical names: an alias of a type or `body` for `subdag` changes nothing. */
-function definitionHash({ workflow, nodes, queueEdges, out }: Draft): string {
-  const edges = [...queueEdges, ...out.flat()].sort((a, b) => a.index - b.index)
-  const { id, type, env, settings } = workflow
-  return hashText(
-    canonicalJson({
-      id,
-      type,
-      env,
-      settings,
-      nodes: nodes.map(({ flow, parsed }) => [flow.id, flow.class.identifier, parsed.form, parsed.config]),
-      edges: edges.map(edge => [edge.source.flow.id, edge.port, edge.target.flow.id]),
     }),
   )
 }

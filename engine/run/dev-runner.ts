@@ -284,7 +284,7 @@ function loopOf(flow: FlowNode, body: Plan | undefined): FlowLoop {
     id: flow.id,
     producer: isProducer ? flow : undefined,
     producerType: flow.class.identifier,
-    ...{ background: false, pool: 'async', replicas: 1, endless: false },
+    ...{ background: false, pool: 'async', replicas: 1, endless: false, hash: '' },
     ...{ sources: [], upstream: [], cycle: [], downstream: [] },
     nodes: [flow, ...bodyNodes(body)],
     plan,

@@ -11,7 +11,7 @@ import type { FlowLoop } from '../graph/flow-graph.ts'
 import { limits } from '../limits.ts'
 import type { Pool } from '../node/node.ts'
 import type { Pools } from '../ports.ts'
-import { replicaName } from '../store/keys.ts'
+import { keysOf, replicaName } from '../store/keys.ts'
 import { ReplicaStore } from '../store/replica-store.ts'
 import { retryTransient } from '../store/retry.ts'
 import { type AcquireAnswer, acquireReplica, runOfEnd } from '../store/run-store.ts'
@@ -40,6 +40,7 @@ export type KeeperHost = Omit<ServeOptions, 'replica' | 'lease' | 'lastDeath' | 
   warn: (code: string, message: string, cause?: ExitCause) => void
 }
 
+type NotAcquired = Exclude<AcquireAnswer, { kind: 'acquired' | 'changed' }>
 type Lease = AcquireAnswer & { kind: 'acquired'; holder: string }
 /** The holder that this keeper was, and what is to be said of it to the next. */
 type Previous = { gone: string; blame: 'blame' | 'spare' }
@@ -54,6 +55,8 @@ export class ReplicaKeeper {
   readonly #leaseMs: number
   #lastDeath = ''
   #tryAgain: AbortController | undefined
+  #looking: AbortController | undefined
+  #saidOutdated = false
   /** What serves it now. */
   serving: { loop: ServedLoop; holder: string; where: 'here' | 'worker' } | undefined
   isBusy = false
@@ -86,6 +89,11 @@ export class ReplicaKeeper {
     this.serving?.loop.kill()
   }
 
+  /** Something is different in Redis: whoever waits for the lease asks again. */
+  look(): void {
+    this.#looking?.abort()
+  }
+
   async keep(): Promise<SuperviseResult> {
     const { control } = this.#host
     let previous: Previous = { gone: '', blame: 'spare' }
@@ -93,30 +101,78 @@ export class ReplicaKeeper {
     while (!control.draining.aborted) {
       const answer = await this.#acquire(previous).catch(error => this.#unlessDraining(error))
       if (answer === undefined) break
-      this.isEnded = answer.kind === 'ended'
+      this.isEnded = answer.kind === 'ended' || (answer.kind === 'outdated' && answer.run === 'completed')
       if (answer.kind === 'changed') {
         this.#host.onSuperseded()
         return 'superseded'
       }
-      if (answer.kind === 'ended') {
-        if (this.#host.onEnded(answer.run)) return 'completed'
-        await this.#sleep(this.#lookAgainMs(looks++), [control.draining, this.#host.completed])
-      } else if (answer.kind === 'held') {
-        await this.#sleep(Math.min(answer.leftMs + 1, this.#lookAgainMs(looks++)), [control.draining])
-      } else {
+      if (answer.kind === 'acquired') {
         looks = 0
         const end = await this.#serve({ ...answer, kind: 'acquired' })
         if (end.result === 'drained' || this.#host.killed.aborted) return 'stopped'
         if (end.result === 'lost') previous = await this.#afterLoss(answer.holder, end)
+      } else {
+        if (this.isEnded && this.#host.onEnded(answer.kind === 'ended' ? answer.run : 'completed')) return 'completed'
+        await this.#wait(answer, this.#lookAgainMs(looks++))
       }
     }
     if (previous.gone !== '') await this.#handBack(previous).catch(() => undefined)
     return 'stopped'
   }
 
+  // --- waiting for the lease
+
   /** Whoever cannot serve a replica looks again, soon at first: others hold on to it for long, or for ever. */
   #lookAgainMs(looks: number): number {
     return Math.min((this.#leaseMs / 10) * 2 ** looks, this.#leaseMs / 2)
+  }
+
+  async #wait(answer: NotAcquired, lookAgainMs: number): Promise<void> {
+    if (answer.kind === 'outdated') this.#sayOutdated()
+    if (answer.kind === 'ended' || answer.kind === 'outdated') await this.#untilFree(lookAgainMs, () => false)
+    else {
+      const { host } = this.#host.ports
+      await this.#untilFree(answer.leftMs + 1, () => answer.kind === 'held' && host.isGone(answer.identity))
+    }
+  }
+
+  /** Until somebody lets go of the replica, the time is over, or `isGone` says that its holder is no more. */
+  async #untilFree(ms: number, isGone: () => boolean): Promise<void> {
+    const { clock } = this.#host.ports
+    const { control, completed } = this.#host
+    const { draining } = control
+    const untilMs = clock.monotonic() + ms
+    const looking = new AbortController()
+    this.#looking = looking
+    for (;;) {
+      const nowMs = clock.monotonic()
+      const leftMs = Math.min(untilMs - nowMs, this.#leaseMs / 10, limits.wakeWaitMs)
+      if (leftMs <= 0 || (await this.#isWoken(leftMs, [draining, completed, looking.signal]))) break
+      // a connection that is closed does not let anybody wait
+      if (draining.aborted || completed.aborted || looking.signal.aborted || isGone() || clock.monotonic() <= nowMs)
+        break
+    }
+    this.#looking = undefined
+  }
+
+  #isWoken(ms: number, signals: readonly AbortSignal[]): Promise<boolean> {
+    const { ports, graph } = this.#host
+    return abortedByAny(signals, async signal => {
+      try {
+        return await ports.redis.wait(keysOf(graph.workflow.id).free(this.name), ms, signal)
+      } catch {
+        // whoever can't be woken looks again when the time is over
+        await ports.clock.sleep(ms, signal).catch(() => undefined)
+        return false
+      }
+    })
+  }
+
+  #sayOutdated(): void {
+    if (this.#saidOutdated) return
+    this.#saidOutdated = true
+    const what = `Loop "${this.loop.id}" is defined otherwise by now, so another process has to serve it`
+    this.#host.warn('DEFINITION_CHANGED', `${what}; reload this one to have it take part again`)
   }
 
   // --- serving
@@ -231,8 +287,8 @@ export class ReplicaKeeper {
       leaseMs: this.#leaseMs,
       identity: ports.host.identity(),
       ...previous,
-      hash: graph.hash,
-      run: run.id,
+      hash: this.loop.hash,
+      run,
     })
   }
 
@@ -262,11 +318,19 @@ export class ReplicaKeeper {
 
   /** Sleeps until the time is over or one of the signals aborts. */
   async #sleep(ms: number, signals: readonly AbortSignal[]): Promise<void> {
-    const waking = new AbortController()
-    const wake = () => waking.abort(noReason)
-    for (const signal of signals) signal.addEventListener('abort', wake)
-    if (signals.some(signal => signal.aborted)) wake()
-    await this.#host.ports.clock.sleep(ms, waking.signal).catch(() => undefined)
-    for (const signal of signals) signal.removeEventListener('abort', wake)
+    await abortedByAny(signals, signal => this.#host.ports.clock.sleep(ms, signal).catch(() => undefined))
+  }
+}
+
+/** Does work that ends early when one of the signals aborts. */
+async function abortedByAny<T>(signals: readonly AbortSignal[], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const either = new AbortController()
+  const abort = () => either.abort(noReason)
+  for (const signal of signals) signal.addEventListener('abort', abort)
+  if (signals.some(signal => signal.aborted)) abort()
+  try {
+    return await work(either.signal)
+  } finally {
+    for (const signal of signals) signal.removeEventListener('abort', abort)
   }
 }

@@ -35,7 +35,6 @@ function completionTest(graph: FlowGraph, loop: FlowLoop, run: string): Completi
   const unique = (names: readonly string[]) => [...new Set(names)]
   return {
     run,
-    loopCount: graph.loops.length,
     cycle: cycle.map(member => member.id),
     queues: unique(cycle.flatMap(member => [...member.sources, requeueQueue(member.id)])),
     replicas: cycle.flatMap(member => Array.from({ length: member.replicas }, (_, n) => replicaName(member.id, n))),

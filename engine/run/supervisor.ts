@@ -1,6 +1,6 @@
 /**
- * Keeps the replicas of a run served: one keeper for each, and here what they share: the timer that renews their leases,
- * the one that looks at them from outside, and what is told to all of them. Loops share nothing else: one that fails,
+ * Keeps the replicas of a run served: a keeper for each, grouped by loop, and here what they share: the timer that renews
+ * their leases, the one that looks at them from outside, what is told to all of them, and which definition they serve. Loops share nothing else: one that fails,
  * hangs or is fenced leaves the others running.
  */
 import { codeOf, EngineError, messageOf } from '../errors.ts'
@@ -9,12 +9,12 @@ import { limits } from '../limits.ts'
 import type { Pool } from '../node/node.ts'
 import type { Pools, Ports } from '../ports.ts'
 import { renewLeases } from '../store/run-store.ts'
-import type { Wish } from '../store/wishes.ts'
+import type { LoopWish, Wish } from '../store/wishes.ts'
 import type { EngineEvent } from '../trace/events.ts'
 import type { TraceSink } from '../trace/trace.ts'
-import { LoopControl } from './loop-control.ts'
+import { LoopGroup } from './loop-group.ts'
 import type { ExitCause } from './pool-protocol.ts'
-import { ReplicaKeeper, type SuperviseResult } from './replica-keeper.ts'
+import type { KeeperHost, ReplicaKeeper, SuperviseResult } from './replica-keeper.ts'
 
 export type SupervisorOptions = {
   graph: FlowGraph
@@ -34,114 +34,126 @@ const waitingSaidEveryMs = 60_000
 
 export class Supervisor {
   readonly #options: SupervisorOptions
-  readonly #controls: ReadonlyMap<string, LoopControl>
-  readonly #keepers: readonly ReplicaKeeper[]
+  #graph: FlowGraph
+  /** By loop. */
+  readonly #groups = new Map<string, LoopGroup>()
   readonly #leaseMs: number
   readonly #killed = new AbortController()
   /** The run is complete: whoever waits need not. */
   readonly #completed = new AbortController()
   readonly #saidWaiting = new Map<string, number>()
+  #isDraining = false
+  #settle: (end: { result: SuperviseResult } | { error: unknown }) => void = () => undefined
   #lastBusyMs: number
+  #renewedMs: number
 
   constructor(options: SupervisorOptions) {
     this.#options = options
-    const { loops, workflow } = options.graph
-    this.#controls = new Map(loops.map(loop => [loop.id, new LoopControl()]))
-    this.#leaseMs = workflow.settings.lease_seconds * 1000
+    this.#graph = options.graph
+    this.#leaseMs = options.graph.workflow.settings.lease_seconds * 1000
     this.#lastBusyMs = options.ports.clock.monotonic()
-    this.#keepers = loops.flatMap(loop =>
-      Array.from({ length: loop.replicas }, (_, number) => new ReplicaKeeper(this.#host(loop), number)),
-    )
-  }
-
-  #host(loop: FlowLoop): ConstructorParameters<typeof ReplicaKeeper>[0] {
-    const { graph, run, ports, pools, record, emit } = this.#options
-    return {
-      graph,
-      loop,
-      run,
-      ports,
-      record,
-      emit,
-      pools,
-      pool: pools === undefined ? 'async' : (this.#options.pool ?? loop.pool),
-      control: this.#controls.get(loop.id) as LoopControl,
-      killed: this.#killed.signal,
-      completed: this.#completed.signal,
-      onBusy: () => {
-        this.#lastBusyMs = ports.clock.monotonic()
-      },
-      onEnded: status => this.#noteEnded(status),
-      onSuperseded: () =>
-        this.abort(new EngineError('ITERATION_ABORTED', 'The loop stops: its run was replaced by another')),
-      onRetry: error => this.#sayWaiting(error),
-      warn: (code, message, cause) => this.#warn({ loop: loop.id, code, message }, cause),
-    }
+    this.#renewedMs = this.#lastBusyMs
   }
 
   /** Serves every replica until its loop ended, or until told to stop. */
   async run(): Promise<SuperviseResult> {
     const done = new AbortController()
     const beside = [this.#renewForEver(done.signal), this.#checkForEver(done.signal)]
+    const settled = new Promise<{ result: SuperviseResult } | { error: unknown }>(resolve => {
+      this.#settle = resolve
+    })
+    for (const loop of this.#graph.loops) this.#serve(loop)
+    this.#noteEnd()
     try {
-      const keeping = this.#keepers.map(keeper => keeper.keep())
-      const results = await Promise.all(keeping).catch(async error => {
-        this.kill(error)
-        await Promise.allSettled(keeping)
-        throw error
-      })
-      if (results.includes('superseded')) return 'superseded'
-      return results.every(result => result === 'completed') ? 'completed' : 'stopped'
+      const end = await settled
+      if ('result' in end) return end.result
+      this.kill(end.error)
+      await Promise.allSettled(this.#all().map(group => group.end))
+      throw end.error
     } finally {
       done.abort()
       await Promise.all(beside)
     }
   }
 
+  /** Serves another definition: loops that stay are not touched, the others are let go of first. */
+  adopt(graph: FlowGraph): void {
+    this.#graph = graph
+    const now = new Map(graph.loops.map(loop => [loop.id, loop]))
+    for (const group of this.#all()) {
+      const loop = now.get(group.loop.id)
+      if (loop === undefined) this.#replace(group, () => this.#groups.delete(group.loop.id))
+      else if (loop.hash !== group.loop.hash) this.#replace(group, () => this.#serve(loop))
+    }
+    for (const loop of graph.loops) if (!this.#groups.has(loop.id)) this.#serve(loop)
+  }
+
+  /** Lets go of these loops, and asks for them again: whoever is to have them next says when. */
+  letGo(loops: readonly string[]): void {
+    for (const loop of loops) {
+      const group = this.#groups.get(loop)
+      if (group === undefined || group.isRetiring || !this.isServed(loop)) continue
+      this.#replace(group, () => this.#serve(group.loop))
+    }
+  }
+
   /** Does what somebody asked for through Redis: of the workflow, and of these loops. */
-  obey(workflow: Wish, loops: ReadonlyMap<string, Wish>): void {
+  obey(workflow: Wish, loops: ReadonlyMap<string, LoopWish>): void {
     if (workflow === 'stop' || workflow === 'kill') this.#options.onStopWish(workflow)
     for (const [loop, wish] of loops) {
       // one that drains must not be held up
-      if (this.#controls.get(loop)?.draining.aborted !== false) continue
-      if (workflow === 'pause' || wish === 'pause') this.pause(loop)
+      if (this.#groups.get(loop)?.control.draining.aborted !== false) continue
+      if (wish === 'yield') this.letGo([loop])
+      else if (workflow === 'pause' || wish === 'pause') this.pause(loop)
       else if (this.isPaused(loop)) this.resume(loop)
     }
   }
 
+  /** Somebody saw that the run is complete: whoever waits for a lease need not. */
+  look(): void {
+    for (const keeper of this.#keepers()) keeper.look()
+  }
+
   pause(loop: string): void {
-    this.#controls.get(loop)?.pause()
+    this.#groups.get(loop)?.control.pause()
   }
 
   /** Also starts again what was given up after too many crashes. */
   resume(loop: string): void {
-    this.#controls.get(loop)?.resume()
+    this.#groups.get(loop)?.control.resume()
     for (const keeper of this.#of(loop)) keeper.tryAgain()
   }
 
   isPaused(loop: string): boolean {
-    return this.#controls.get(loop)?.paused === true
+    return this.#groups.get(loop)?.control.paused === true
   }
 
   drain(): void {
-    for (const control of this.#controls.values()) control.drain()
+    this.#isDraining = true
+    for (const { control } of this.#all()) control.drain()
   }
 
   /** Aborts running iterations; their claims are kept and given back uncharged. */
   abort(reason: unknown): void {
-    for (const control of this.#controls.values()) control.abort(reason)
+    this.#isDraining = true
+    for (const { control } of this.#all()) control.abort(reason)
   }
 
   /** Ends at once, leaving leases and claims to be recovered. */
   kill(reason: unknown): void {
     this.#killed.abort(reason)
-    for (const keeper of this.#keepers) keeper.kill()
+    for (const keeper of this.#keepers()) keeper.kill()
     this.abort(reason)
   }
 
   /** Milliseconds (monotonic clock) since when no replica here has had anything to do; undefined while one has. */
   idleSince(): number | undefined {
-    return this.#keepers.some(keeper => keeper.isBusy) ? undefined : this.#lastBusyMs
+    return this.#keepers().some(keeper => keeper.isBusy) ? undefined : this.#lastBusyMs
+  }
+
+  unrenewedMs(): number {
+    const isHeld = this.#keepers().some(keeper => keeper.serving !== undefined)
+    return isHeld ? this.#options.ports.clock.monotonic() - this.#renewedMs : 0
   }
 
   isServed(loop: string): boolean {
@@ -155,13 +167,81 @@ export class Supervisor {
     return worst && { failed: worst.isGivenUp, why: worst.trouble as string }
   }
 
+  // --- groups
+
+  #all(): LoopGroup[] {
+    return [...this.#groups.values()]
+  }
+
+  #keepers(): ReplicaKeeper[] {
+    return this.#all().flatMap(group => group.keepers)
+  }
+
   #of(loop: string): readonly ReplicaKeeper[] {
-    return this.#keepers.filter(keeper => keeper.loop.id === loop)
+    return this.#groups.get(loop)?.keepers ?? []
+  }
+
+  #serve(loop: FlowLoop): void {
+    const group = new LoopGroup(this.#graph, loop, this.#host(loop))
+    this.#groups.set(loop.id, group)
+    group.end.then(
+      () => this.#noteEnd(),
+      error => this.#settle({ error }),
+    )
+  }
+
+  /** Retires a group; what follows it comes when it has let go of everything. */
+  #replace(group: LoopGroup, follow: () => void): void {
+    const isRetiring = group.isRetiring
+    group.follow = follow
+    if (isRetiring) return
+    const { clock } = this.#options.ports
+    const drainMs = this.#graph.workflow.settings.drain_timeout_seconds * 1000
+    const retired = group.retire(drainMs, (ms, signal) => clock.sleep(ms, signal))
+    retired.then(
+      () => {
+        if (!this.#isDraining) group.follow()
+        else group.isRetiring = false
+        this.#noteEnd()
+      },
+      () => undefined,
+    )
+  }
+
+  #noteEnd(): void {
+    const results = this.#all().map(group => group.results)
+    if (results.includes(undefined)) return
+    const all = results.flatMap(each => each ?? [])
+    const isComplete = all.every(result => result === 'completed')
+    if (all.includes('superseded')) this.#settle({ result: 'superseded' })
+    else this.#settle({ result: isComplete ? 'completed' : 'stopped' })
+  }
+
+  #host(loop: FlowLoop): Omit<KeeperHost, 'graph' | 'loop' | 'control'> {
+    const { run, ports, pools, record, emit } = this.#options
+    return {
+      run,
+      ports,
+      record,
+      emit,
+      pools,
+      pool: pools === undefined ? 'async' : (this.#options.pool ?? loop.pool),
+      killed: this.#killed.signal,
+      completed: this.#completed.signal,
+      onBusy: () => {
+        this.#lastBusyMs = ports.clock.monotonic()
+      },
+      onEnded: status => this.#noteEnded(status),
+      onSuperseded: () =>
+        this.abort(new EngineError('ITERATION_ABORTED', 'The loop stops: its run was replaced by another')),
+      onRetry: error => this.#sayWaiting(error),
+      warn: (code, message, cause) => this.#warn({ loop: loop.id, code, message }, cause),
+    }
   }
 
   /** Until all replicas here know that the run is complete, Redis may still lose that, and they must be served again. */
   #noteEnded(run: 'running' | 'completed'): boolean {
-    if (run === 'completed' && this.#keepers.every(keeper => keeper.isEnded)) this.#completed.abort()
+    if (run === 'completed' && this.#keepers().every(keeper => keeper.isEnded)) this.#completed.abort()
     return this.#completed.signal.aborted
   }
 
@@ -173,7 +253,7 @@ export class Supervisor {
     for (;;) {
       await clock.sleep(everyMs, done).catch(() => undefined)
       if (done.aborted || this.#killed.signal.aborted) return
-      for (const { serving } of this.#keepers) if (serving?.where === 'here') serving.loop.check()
+      for (const { serving } of this.#keepers()) if (serving?.where === 'here') serving.loop.check()
       await this.#renew().catch(error =>
         this.#warn({ code: 'LEASE_NOT_RENEWED', message: `Cannot renew leases: ${messageOf(error)}` }),
       )
@@ -182,24 +262,26 @@ export class Supervisor {
 
   async #renew(): Promise<void> {
     const { ports, graph } = this.#options
-    const asked = this.#keepers.filter(keeper => keeper.serving !== undefined || keeper.isGivenUp)
+    const asked = this.#keepers().filter(keeper => keeper.serving !== undefined || keeper.isGivenUp)
     const leases = asked.map(({ name, serving }) => ({ name, holder: serving?.holder ?? '-' }))
     const answer = await renewLeases(ports.redis, graph.workflow.id, this.#leaseMs, leases)
+    this.#renewedMs = ports.clock.monotonic()
     for (const [i, { serving }] of asked.entries()) if (answer.held[i] === false) serving?.loop.fence()
     const wishes = new Map(asked.map(({ loop }, i) => [loop.id, answer.loopWishes[i] ?? '']))
     this.obey(answer.workflowWish, wishes)
+    if (answer.runStatus === 'completed') this.look()
   }
 
   /** Workers are looked at from outside. Whoever was itself held up until now has seen nothing of them meanwhile. */
   async #checkForEver(done: AbortSignal): Promise<void> {
     const { clock } = this.#options.ports
-    if (this.#keepers.every(keeper => keeper.pool === 'async')) return
+    if (this.#options.pools === undefined) return
     for (;;) {
       const dueMs = clock.monotonic() + limits.workerCheckMs
       await clock.sleep(limits.workerCheckMs, done).catch(() => undefined)
       if (done.aborted || this.#killed.signal.aborted) return
       if (clock.monotonic() - dueMs > limits.workerCheckMs) continue
-      for (const { serving } of this.#keepers) if (serving?.where === 'worker') serving.loop.check()
+      for (const { serving } of this.#keepers()) if (serving?.where === 'worker') serving.loop.check()
     }
   }
 

@@ -12,6 +12,7 @@ import { limits } from '../limits.ts'
 import { isTransient } from '../store/retry.ts'
 import { setWish, type Told } from '../store/wishes.ts'
 import type { EventSink } from '../trace/events.ts'
+import { changesBetween, putInPlace, type ReloadReport } from './reload.ts'
 
 export type KeeperOptions = Omit<EngineOptions, 'graph'> & { onEvent: EventSink }
 
@@ -27,7 +28,7 @@ type Failure = { error: ErrorRecord; facts: string; againMs: number }
 type State = 'new' | 'starting' | 'running' | 'waiting' | 'resting' | 'failed' | 'closed'
 
 export class WorkflowKeeper {
-  readonly #graph: FlowGraph
+  #graph: FlowGraph
   readonly #options: KeeperOptions
   /** The one that runs, ran last, or will run. */
   #engine: FlowEngine
@@ -38,11 +39,19 @@ export class WorkflowKeeper {
   #failures = 0
   /** The last run that was seen in Redis. */
   #run = ''
+  readonly #closed = new AbortController()
+  #isReloading = false
+  /** Whether this definition was the current one in Redis, and whether another took its place. */
+  #place: 'unseen' | 'current' | 'outdated' = 'unseen'
 
   constructor(graph: FlowGraph, options: KeeperOptions) {
     this.#graph = graph
     this.#options = options
     this.#engine = this.#newEngine()
+  }
+
+  get isAtWork(): boolean {
+    return this.#state === 'starting' || this.#state === 'running'
   }
 
   get id(): string {
@@ -63,14 +72,26 @@ export class WorkflowKeeper {
   /** Obeys what Redis told when it was `turn` here. */
   tend(told: Told, turn: number): void {
     if (turn !== this.#turn) return
+    if (this.#isReloading && this.#state !== 'running') return
+    this.#notePlace(told)
     if (this.#state === 'running') this.#engine.obey(told)
     else if (this.#state !== 'starting' && this.#state !== 'closed' && this.#isDue(told)) this.#begin(factsOf(told))
     if (told.run !== '') this.#run = told.run
   }
 
+  /** Puts another definition in the place of this one; never rejects. Reloads come one after the other. */
+  reload(graph: FlowGraph): Promise<ReloadReport> {
+    const reloaded = this.#work.then(() => this.#reload(graph))
+    this.#work = reloaded.then(() => undefined)
+    return reloaded
+  }
+
   /** Drains. The workflow goes on elsewhere, or when a daemon starts again. */
   async stop(): Promise<void> {
     this.#become('closed')
+    this.#closed.abort()
+    // first: a reload under way is given up
+    await this.#engine.stop()
     await this.#work
     await this.#engine.stop()
   }
@@ -78,6 +99,7 @@ export class WorkflowKeeper {
   /** Waits for nothing. */
   async kill(): Promise<void> {
     this.#become('closed')
+    this.#closed.abort()
     await this.#engine.kill()
   }
 
@@ -86,6 +108,52 @@ export class WorkflowKeeper {
     if (this.#state !== 'failed' || this.#failure === undefined) return status
     const loops = status.loops.map(loop => ({ ...loop, status: 'failed' as const }))
     return { ...status, status: 'failed', loops, error: this.#failure.error }
+  }
+
+  async #reload(graph: FlowGraph): Promise<ReloadReport> {
+    const before = this.#graph
+    const report = { workflow: this.id, loops: changesBetween(before, graph) }
+    // what differs from what runs is put in its place because somebody says reload, be it new here or not
+    const isRefused = this.#state === 'failed' && this.#failure?.error.code === 'WORKFLOW_CHANGED'
+    const isCurrent = !isRefused && this.#place !== 'outdated'
+    if (graph.hash === before.hash && isCurrent) return { ...report, status: 'unchanged' }
+    this.#isReloading = true
+    try {
+      const status = await this.#putInPlace(graph)
+      this.#graph = graph
+      this.#place = 'current'
+      if (this.#state !== 'running') this.#engine = this.#newEngine()
+      if (this.#state === 'failed') this.#become('waiting')
+      this.#turn += 1
+      return { ...report, status }
+    } catch (error) {
+      return { ...report, status: 'refused', error: toErrorRecord(error) }
+    } finally {
+      this.#isReloading = false
+    }
+  }
+
+  async #putInPlace(graph: FlowGraph): Promise<'reloaded' | 'adopted'> {
+    if (this.#state === 'running') {
+      try {
+        return await this.#engine.reload(graph)
+      } catch (error) {
+        // it came to its end meanwhile: then it is reloaded where it rests
+        if (this.#closed.signal.aborted || this.#engine.isAtWork) throw error
+      }
+    }
+    const { ports } = this.#options
+    const stopped = this.#closed.signal
+    return await putInPlace(graph, { ports, before: this.#graph, letGo: () => undefined, stopped })
+  }
+
+  #notePlace({ hash }: Told): void {
+    if (hash === this.#graph.hash) this.#place = 'current'
+    else if (this.#place === 'current' && hash !== '') {
+      this.#place = 'outdated'
+      const what = `Workflow "${this.id}" is defined otherwise by now: what changed is served by others`
+      this.#warn('DEFINITION_CHANGED', `${what}; reload this one to have it take part again`)
+    }
   }
 
   #newEngine(): FlowEngine {
@@ -109,6 +177,7 @@ export class WorkflowKeeper {
       const started = await engine.startIfWished()
       if ('run' in started) {
         this.#run = started.run
+        this.#place = 'current'
         this.#become('running')
       }
     } catch (error) {
@@ -139,6 +208,8 @@ export class WorkflowKeeper {
 
   /** Whether it is time to start, by what Redis says. */
   #isDue(told: Told): boolean {
+    // a new run begins with the new definition, which others have
+    if (this.#place === 'outdated') return false
     const isAskedFor = told.wish.startsWith('run:')
     if (told.run === '' && this.#run !== '' && !isAskedFor) return this.#isDueAfterLoss()
     if (told.wish === 'stop' || told.wish === 'kill') return false

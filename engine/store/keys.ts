@@ -7,14 +7,16 @@
  * queues SET     names of queues that were ever declared or pushed to;  q:NAME LIST of entries
  * bells HASH     queue → loops that read it, by line;  limits HASH queue → most items;
  *                bell:LOOP LIST, the wake-up key;  full:NAME SET of loops that wait for space
- * replicas SET   LOOP:N;  r:LOOP:N HASH (holder, lease, seq, counters);  c:LOOP:N LIST of claims, "QUEUE\nENTRY"
+ * loops HASH     loop → hash, of the current definition;  yields HASH loop → until when nobody shall hold it (server's ms)
+ * replicas SET   LOOP:N, of all definitions;  free:LOOP:N LIST, the wake-up key of those who wait for its lease
+ *                r:LOOP:N HASH (holder, lease, seq, counters);  c:LOOP:N LIST of claims, "QUEUE\nENTRY"
  * state HASH (LOOP\tNODE → JSON), runtime, ended, delays HASH;  dl HASH and dlo LIST: dead letters and their order
  * pushed HASH, pushedo LIST: tokens of the latest pushes from outside;  batches HASH, batcheso LIST: of those of webhooks
  *
  * Of no workflow: oe:workflows SET of the prefixes of all that ever ran, oe:daemons HASH id → "SEEN|JSON",
  * oe:definitions HASH id → record (see scripts/define.ts).
  */
-export const schemaVersion = 1
+export const schemaVersion = 2
 
 /** Every key of ours, as an ACL names them. */
 export const keyPattern = 'oe:*'
@@ -46,6 +48,7 @@ export function keysOf(workflowId: string) {
     desired: `${prefix}desired`,
     queues: `${prefix}queues`,
     bells: `${prefix}bells`,
+    loops: `${prefix}loops`,
     replicas: `${prefix}replicas`,
     state: `${prefix}state`,
     runtime: `${prefix}runtime`,
@@ -54,6 +57,8 @@ export function keysOf(workflowId: string) {
     deadLetterOrder: `${prefix}dlo`,
     queue: (name: string) => `${prefix}q:${name}`,
     bell: (loop: string) => `${prefix}bell:${loop}`,
+    /** Wakes one of those who wait for this replica's lease. */
+    free: (name: string) => `${prefix}free:${name}`,
     replica: (name: string) => `${prefix}r:${name}`,
     claims: (name: string) => `${prefix}c:${name}`,
   }

@@ -62,7 +62,6 @@ export type ClaimAnswer = { entries: ClaimedEntry[]; runtimeVersion: string }
 /** What must be empty or ended before a loop can end; the same for all replicas of a cycle. */
 export type CompletionTest = {
   run: string
-  loopCount: number
   cycle: readonly string[]
   queues: readonly string[]
   replicas: readonly string[]
@@ -133,7 +132,7 @@ export class ReplicaStore {
   /** Ends the loop if nothing can come any more. `workflow`: it was the last loop of all. */
   async complete(test: CompletionTest): Promise<'completed' | 'workflow' | 'ended' | 'waiting'> {
     const lists = [test.cycle, test.queues, test.replicas, test.upstream, test.wake]
-    const args = [test.run, String(this.#host.clock.now()), String(test.loopCount), ...lists.flatMap(listArg)]
+    const args = [test.run, String(this.#host.clock.now()), ...lists.flatMap(listArg)]
     return (await this.#line(complete, args)) as 'completed' | 'workflow' | 'ended' | 'waiting'
   }
 

@@ -9,7 +9,7 @@ import { keysOf, nodeOfState, replicaName, requeueQueue, schemaVersion, stateFie
 import { acquire, renew } from './scripts/leases.ts'
 import { listArg } from './scripts/prelude.ts'
 import { startRun } from './scripts/start-run.ts'
-import type { Wish } from './wishes.ts'
+import type { LoopWish, RunStatus, Wish } from './wishes.ts'
 
 export type StartMode = 'resume' | 'fresh' | 'adopt'
 /** `wished` is how a daemon starts on its own: see scripts/start-run.ts. */
@@ -36,17 +36,13 @@ export async function beginRun(
       [keys.prefix],
       [
         mode,
-        graph.hash,
         options.nonce,
         options.nonce,
         String(options.now),
-        String(schemaVersion),
-        JSON.stringify(nodeTypes(graph)),
         meta.hash ?? '',
         ...listArg(dropped),
-        ...listArg(replicasOf(graph)),
         ...listArg(gone),
-        ...listArg(declaredQueues(graph)),
+        ...declarationOf(graph),
       ],
     )) as string
     const [word, run = '', seed = ''] = answer.split('\n')
@@ -59,7 +55,7 @@ export async function beginRun(
 }
 
 /** Fields of node state that stand for a node which is gone, or of another type now. */
-async function droppedState(redis: Redis, graph: FlowGraph, nodes: string | undefined): Promise<string[]> {
+export async function droppedState(redis: Redis, graph: FlowGraph, nodes: string | undefined): Promise<string[]> {
   const before = parseNodes(nodes)
   const stays = (id: string) => graph.nodes.get(id)?.class.identifier === before[id]
   const fields = Object.keys(await redis.hgetall(keysOf(graph.workflow.id).state))
@@ -67,7 +63,7 @@ async function droppedState(redis: Redis, graph: FlowGraph, nodes: string | unde
 }
 
 /** Holders on this machine whose process is certainly dead: their leases keep nobody from starting. */
-async function goneHolders(redis: Redis, workflow: string, host: Host): Promise<string[]> {
+export async function goneHolders(redis: Redis, workflow: string, host: Host): Promise<string[]> {
   const keys = keysOf(workflow)
   const gone: string[] = []
   for (const name of await redis.smembers(keys.replicas)) {
@@ -98,6 +94,18 @@ function refusal(workflow: string, word: string, detail: string): EngineError {
     'SCHEMA_TOO_NEW',
     `${start}: its keys were written by a newer version (${versions}); upgrade theoneeye`,
   )
+}
+
+/** As scripts/declare.ts reads it. */
+export function declarationOf(graph: FlowGraph): string[] {
+  return [
+    String(schemaVersion),
+    graph.hash,
+    JSON.stringify(nodeTypes(graph)),
+    ...listArg(graph.loops.flatMap(loop => [loop.id, loop.hash])),
+    ...listArg(replicasOf(graph)),
+    ...listArg(declaredQueues(graph)),
+  ]
 }
 
 function nodeTypes(graph: FlowGraph): Record<string, string> {
@@ -138,6 +146,11 @@ export type AcquireAnswer =
   | { kind: 'acquired'; seq: number; iterations: number; returned: number; paused: boolean }
   | { kind: 'held'; holder: string; identity: HolderIdentity; leftMs: number }
   | { kind: 'ended'; run: 'running' | 'completed' }
+  /** The replica is to be let go of, for so long, because its loop is being redefined. */
+  | { kind: 'yield'; leftMs: number }
+  /** Its loop is defined otherwise by now; `run` is over, or goes on. */
+  | { kind: 'outdated'; run: 'running' | 'completed' }
+  /** The run is another one. */
   | { kind: 'changed' }
 
 export type LeaseRequest = {
@@ -152,8 +165,9 @@ export type LeaseRequest = {
   gone: string
   /** Whether what it held may be to blame for its death (1.6). */
   blame: 'blame' | 'spare'
+  /** The loop's. */
   hash: string
-  run: string
+  run: { id: string; seed: string }
 }
 
 export async function acquireReplica(redis: Redis, request: LeaseRequest): Promise<AcquireAnswer> {
@@ -173,7 +187,8 @@ export async function acquireReplica(redis: Redis, request: LeaseRequest): Promi
       request.gone,
       request.blame,
       request.hash,
-      request.run,
+      request.run.id,
+      request.run.seed,
     ],
   )) as string
   const [word, ...rest] = answer.split('\n')
@@ -185,14 +200,20 @@ export async function acquireReplica(redis: Redis, request: LeaseRequest): Promi
       returned: Number(rest[2]),
       paused: rest[3] === 'pause',
     }
-  if (word === 'ended') return { kind: word, run: rest[0] as 'running' | 'completed' }
+  if (word === 'ended' || word === 'outdated') return { kind: word, run: rest[0] as 'running' | 'completed' }
+  if (word === 'yield') return { kind: word, leftMs: Number(rest[0]) }
   if (word === 'changed') return { kind: word }
   const [holder = '', boot = '', pid = '', start = '', left] = rest
   assert(word === 'held', () => `acquire answers one of its words, not "${word}"`)
   return { kind: 'held', holder, identity: { boot, pid: Number(pid), start }, leftMs: Number(left) }
 }
 
-export type RenewAnswer = { held: boolean[]; loopWishes: Wish[]; workflowWish: Wish }
+export type RenewAnswer = {
+  held: boolean[]
+  loopWishes: LoopWish[]
+  workflowWish: Wish
+  runStatus: RunStatus
+}
 
 /** Renews leases; tells which are still held, and what workflow and loops shall be doing. */
 export async function renewLeases(
@@ -203,9 +224,10 @@ export async function renewLeases(
 ): Promise<RenewAnswer> {
   const args = [String(leaseMs), ...listArg(leases.flatMap(lease => [lease.name, lease.holder]))]
   const lines = ((await redis.call(renew, [workflowPrefix(workflow)], args)) as string).split('\n')
+  const runStatus = (lines.pop() ?? '') as RunStatus
   const workflowWish = (lines.pop() ?? '') as Wish
-  const loopWishes = lines.map(line => line.slice(1) as Wish)
-  return { held: lines.map(line => line.startsWith('1')), loopWishes, workflowWish }
+  const loopWishes = lines.map(line => line.slice(1) as LoopWish)
+  return { held: lines.map(line => line.startsWith('1')), loopWishes, workflowWish, runStatus }
 }
 
 /** The committed state of these nodes of a loop, as JSON text. A node that two loops reach has a state in each. */

@@ -12,6 +12,9 @@ import { listArg } from './scripts/prelude.ts'
 /** '' is no wish: a daemon goes on with what is unfinished, and begins what never ran. */
 export type Wish = '' | 'pause' | 'stop' | 'kill' | `run:${string}`
 
+/** `yield`: let go of the loop, because it is being redefined; nobody wishes for that, a reload asks for it. */
+export type LoopWish = Wish | 'yield'
+
 /** What the status of the run was when the wish was put down; '' when the workflow never ran. */
 export type RunStatus = '' | 'running' | 'completed'
 
@@ -38,7 +41,7 @@ export type Told = {
   hash: string
   wish: Wish
   /** Only loops of which something is wished. */
-  loops: ReadonlyMap<string, Wish>
+  loops: ReadonlyMap<string, LoopWish>
 }
 
 /**
@@ -57,6 +60,6 @@ export async function attendTo(redis: Redis, sign: SignOfLife, workflows: readon
 
 function parseTold(text: string): Told {
   const [status = '', run = '', hash = '', wish = '', ...lines] = text.split('\n')
-  const loops = lines.map(line => line.split('\t') as [string, Wish])
+  const loops = lines.map(line => line.split('\t') as [string, LoopWish])
   return { status: status as RunStatus, run, hash, wish: wish as Wish, loops: new Map(loops) }
 }

@@ -1,6 +1,7 @@
 /**
  * A loop ends once: only when every loop that writes to its queues from outside its cycle has ended, and the queues and
- * claims of the whole cycle are empty. After that it claims and commits nothing more in that run.
+ * claims of the whole cycle are empty. After that it claims and commits nothing more in that run, unless it is redefined
+ * and begins again.
  */
 import type { FlowGraph, FlowLoop } from '../../engine/graph/flow-graph.ts'
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
@@ -15,7 +16,9 @@ class Completion implements Invariant {
   readonly #graph: FlowGraph
   readonly #keys: ReturnType<typeof keysOf>
   #ended = new Set<string>()
-  #told = new Set<string>()
+  /** By run and loop: how often it ended, and how often that was told. */
+  #endings = new Map<string, number>()
+  #told = new Map<string, number>()
 
   constructor({ graph, report }: InvariantContext) {
     this.#graph = graph
@@ -30,15 +33,19 @@ class Completion implements Invariant {
     if (db.hlen(this.#keys.ended) === this.#ended.size) return
     const now = new Set(db.hkeys(this.#keys.ended))
     const fresh = this.#graph.loops.filter(each => now.has(each.id) && !this.#ended.has(each.id))
-    for (const each of fresh) this.#mayEnd(each, db, now)
+    for (const each of fresh) {
+      this.#mayEnd(each, db, now)
+      countUp(this.#endings, `${db.hget(this.#keys.ended, each.id)} ${each.id}`)
+    }
     this.#ended = now
   }
 
   event(event: EngineEvent): void {
     if (event.type !== 'loop_completed') return
     const name = `${event.run} ${event.loop}`
-    if (this.#told.has(name)) this.#report(`loop "${event.loop}" completes once`, 'it completed again')
-    this.#told.add(name)
+    const told = countUp(this.#told, name)
+    const ended = this.#endings.get(name) ?? 0
+    if (told > Math.max(1, ended)) this.#report(`loop "${event.loop}" completes once`, 'it completed again')
   }
 
   end({ db }: EndState): void {
@@ -49,10 +56,11 @@ class Completion implements Invariant {
   }
 
   save(): () => void {
-    const [ended, told] = [new Set(this.#ended), new Set(this.#told)]
+    const [ended, endings, told] = [new Set(this.#ended), new Map(this.#endings), new Map(this.#told)]
     return () => {
       this.#ended = new Set(ended)
-      this.#told = new Set(told)
+      this.#endings = new Map(endings)
+      this.#told = new Map(told)
     }
   }
 
@@ -74,6 +82,12 @@ class Completion implements Invariant {
       `there were items in ${where.join(', ')}`,
     )
   }
+}
+
+function countUp(counts: Map<string, number>, name: string): number {
+  const count = (counts.get(name) ?? 0) + 1
+  counts.set(name, count)
+  return count
 }
 
 export const completion: MakeInvariant = context => new Completion(context)

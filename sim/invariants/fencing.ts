@@ -52,7 +52,8 @@ class Fencing implements Invariant {
     this.#isDisturbed = false
     if (outcome.changed && held.has(op)) this.#mayChange(applied)
     if (outcome.changed && op === 'acquire') this.#mayTake(applied)
-    if (op === 'start-run' && outcome.changed) this.#readAll(applied)
+    if (outcome.changed && op === 'redefine') this.#mayVacate(applied)
+    if ((op === 'start-run' || op === 'redefine') && outcome.changed) this.#readAll(applied)
     else if (op === 'renew') for (let i = 2; i < args.length; i += 2) this.#read(args[i] as string, applied)
     else if (held.has(op) || op === 'acquire') this.#read(nameOf(args), applied)
   }
@@ -85,6 +86,15 @@ class Fencing implements Invariant {
     if (isFree || lease.untilMs <= db.timeMs()) return
     const left = `${lease.untilMs - db.timeMs()} ms left`
     this.#report(`${nameOf(args)} stays with ${lease.holder}, with ${left}`, `${holder} took it over`)
+  }
+
+  /** Another definition takes the place of a loop only where nobody holds it. */
+  #mayVacate({ args, db }: Applied): void {
+    for (const [name, { holder, untilMs }] of this.#leases) {
+      const isFree = holder === '' || args.includes(holder) || untilMs <= db.timeMs()
+      if (isFree || db.hget(this.#keys.replica(name), 'holder') === holder) continue
+      this.#report(`${name} stays with ${holder}, with ${untilMs - db.timeMs()} ms left`, 'it was redefined')
+    }
   }
 
   #readAll(applied: Applied): void {

@@ -10,6 +10,7 @@ import { branches } from './branches.ts'
 import { check } from './check.ts'
 import { completion } from './completion.ts'
 import { conservation } from './conservation.ts'
+import { definition } from './definition.ts'
 import { drain } from './drain.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { failFast } from './fail-fast.ts'
@@ -19,10 +20,13 @@ import type { EndState, Invariant, InvariantContext, MakeInvariant, Sent, Violat
 import { isolation } from './isolation.ts'
 import { lifecycle } from './lifecycle.ts'
 import { sequential } from './sequential.ts'
+import { wishes } from './wishes.ts'
 
 export const allInvariants: readonly MakeInvariant[] = [
   conservation,
   fencing,
+  definition,
+  wishes,
   fifo,
   sequential,
   branches,

@@ -68,6 +68,8 @@ export const inWords = {
   'back-pressure': 'no queue is filled beyond its limit',
   check: 'what the scenario says must hold in the end, holds',
   fencing: 'who does not hold a replica, or was left behind, changes nothing in its name',
+  definition: 'an old definition of a loop never runs beside a new one',
+  wishes: 'what somebody stopped is served by nobody who came later',
   drain: 'after stop nothing is claimed; a replica that is given back leaves no holder, and its claims as they were',
   isolation: 'a loop that fails or hangs holds no other up',
   lifecycle: 'node instances are set up and cleaned up once, and a daemon that ends leaves nothing open',

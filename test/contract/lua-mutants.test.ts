@@ -69,6 +69,14 @@ const mutants: readonly [name: string, script: string, find: string, replace: st
     "if about ~= '' then redis.call('HSET', daemons",
     "if true then redis.call('HSET', daemons",
   ],
+  ['an old definition of a loop is leased', 'acquire', "redis.call('HGET', P .. 'loops', loop) ~= hash", 'false'],
+  ['a loop that shall yield is leased', 'acquire', 'yieldMs > 0', 'yieldMs > 9e15'],
+  ['whoever waits for a lease is not woken', 'release', 'ring(loop)\nringWaiting(name)', 'ring(loop)'],
+  ['a redefinition takes no notice of who holds what', 'redefine', '#held > 0', '#held > 99'],
+  ['a redefinition leaves items without a reader', 'redefine', '#orphans > 0', '#orphans > 99'],
+  ['a redefinition replaces what it does not know', 'redefine', 'current ~= expected', 'false'],
+  ['a redefinition leaves claims where nobody looks', 'redefine', 'returnClaims(name, mark)\n    redis', 'redis'],
+  ['a loop with more to do stays ended', 'redefine', 'if running then for', 'if false then for'],
   ['a repeated push pushes again', 'push', 'if before then return before end', ''],
 ]
 

@@ -1,7 +1,7 @@
 /**
  * One body for all Redises: the same operations in the same order; after each one the reply (or the error's code) and
  * the whole keyspace of every arm must equal the first arm's. Only times of the server's clock may differ: they stand in
- * fields named `lease_until`, in front of what daemons say of themselves, at the end of the answer `held`, and are the
+ * fields named `lease_until`, in `yields`, in front of what daemons say of themselves, at the end of the answers `held` and `yield`, and are the
  * answer of `time`.
  */
 import { isDeepStrictEqual } from 'node:util'
@@ -118,15 +118,15 @@ function comparable(op: Extract<Op, { kind: 'call' }>, replies: Replies, reply: 
 
 function comparableLine(replies: Replies, line: unknown): unknown {
   if (typeof line !== 'string') return line
-  const held = /^(held\n[\s\S]*\n)-?\d+$/.exec(line)
+  const held = /^(held\n[\s\S]*\n|yield\n)-?\d+$/.exec(line)
   const timeless = held === null ? line : `${held[1]}T`
   return replies === 'resent' ? timeless.replace(/^again\n/, '') : timeless
 }
 
 function withoutTimes(dump: KeyDump): KeyDump {
   if (dump.type !== 'hash') return dump
-  const hide = dump.key === knownDaemons ? hideSeen : hideTime
-  return { ...dump, value: dump.value.map(hide) }
+  if (dump.key.endsWith(':yields')) return { ...dump, value: dump.value.map(([loop]): [string, string] => [loop, 'T']) }
+  return { ...dump, value: dump.value.map(dump.key === knownDaemons ? hideSeen : hideTime) }
 }
 
 function hideTime([field, value]: [string, string]): [string, string] {

@@ -91,8 +91,9 @@ export class Life {
     const { kind, a, b, c } = step
     if (kind < 44) return this.#claim(step)
     if (kind < 50) return this.#start(pick(['wished', 'adopt'], a), pick(['h1', 'h1', 'h2'], b))
-    if (kind < 114) return this.#commit(step)
-    if (kind < 120) return this.#define(step)
+    if (kind < 102) return this.#commit(step)
+    if (kind < 108) return this.#define(step)
+    if (kind < 120) return this.#redefine(step)
     if (kind < 140) return this.#acquire(step)
     if (kind < 150) return this.#push(step)
     if (kind < 158) return this.#intake(step)
@@ -181,8 +182,8 @@ export class Life {
     const token = d % 8 === 7 ? (this.#hget(`${prefix}r:${loop}:${replica}`, 'last_token') ?? 'token-0') : this.#token()
     const lease = c % 2 === 0 ? 1_000_000_000 : -1_000
     const gone = b % 3 === 0 ? current : ''
-    const hash = d % 16 === 3 ? 'h0' : (this.#hget(`${prefix}meta`, 'hash') ?? '')
-    const run = this.#hget(`${prefix}meta`, 'run') ?? ''
+    const hash = d % 16 === 3 ? 'h0' : (this.#hget(`${prefix}loops`, loop) ?? '')
+    const run = d % 16 === 4 ? 'run-0' : (this.#hget(`${prefix}meta`, 'run') ?? '')
     const holder = `${pick(holders, b)}`
     return call(
       'acquire',
@@ -198,6 +199,7 @@ export class Life {
       pick(['blame', 'spare'], c),
       hash,
       run,
+      this.#hget(`${prefix}meta`, 'seed') ?? '',
     )
   }
 
@@ -254,7 +256,7 @@ export class Life {
       loops.filter(loop => loop !== own).slice(0, b % 2),
       [...loops],
     ]
-    return [run, 5_000 + b, 2, ...lists.flatMap(list => listArg(list))]
+    return [run, 5_000 + b, ...lists.flatMap(list => listArg(list))]
   }
 
   #operate({ a, b, c }: Step): Op {
@@ -279,41 +281,44 @@ export class Life {
 
   #start(mode: string, hash: string): Op {
     const expected = this.#hget(`${prefix}meta`, 'hash') ?? ''
-    const replicas = listArg(['one:0', 'two.x:0', 'two.x:1'])
     const gone = listArg(this.#serial % 3 === 0 ? ['holder-a', 'holder-b'] : [])
-    const declared = listArg([
-      'q1',
-      'one',
-      pick(['4', '10'], this.#serial),
-      'q2',
-      'two.x\none',
-      '0',
-      'after_two.x_n|é',
-      '',
-      '10',
-    ])
     const dropped = listArg(hash === 'h2' ? ['node-1'] : [])
-    const nodes = '{"n":"type"}'
+    const token = this.#token()
+    const args = [mode, token, `seed-${this.#serial}`, 4_000, expected, ...dropped, ...gone]
+    return call('start-run', ...args, ...this.#declaration(hash))
+  }
+
+  /** `h2` defines the second loop otherwise, `h3` has a third one instead of the first. */
+  #declaration(hash: string): (string | number)[] {
+    const own = { one: ['one', 'a'], 'two.x': ['two.x', hash === 'h2' ? 'b' : 'a'], three: ['three', 'a'] }
+    const known = hash === 'h3' ? [...own['two.x'], ...own.three] : [...own.one, ...own['two.x']]
+    const readers = hash === 'h3' ? ['', 'two.x\nthree'] : ['one', 'two.x\none']
+    const replicas = ['one:0', 'two.x:0', 'two.x:1', 'three:0'].slice(hash === 'h3' ? 1 : 0, hash === 'h3' ? 4 : 3)
+    const limit = pick(['4', '10'], this.#serial)
+    const declared = ['q1', readers[0] as string, limit, 'q2', readers[1] as string, '0', 'after_two.x_n|é', '', '10']
+    const schema = this.#serial % 29 === 28 ? 3 : 2
+    return [schema, hash, '{"n":"type"}', ...listArg(known), ...listArg(replicas), ...listArg(declared)]
+  }
+
+  #redefine({ a, b, c, d }: Step): Op {
+    const expected = d % 8 === 0 ? 'h0' : (this.#hget(`${prefix}meta`, 'hash') ?? '')
+    const gone = a % 3 === 0 ? [] : [...holders].slice(0, 1 + (a % 3))
+    const lists = [b % 2 === 0 ? ['node-1'] : [], gone, c % 2 === 0 ? ['two.x', 'three'] : []]
+    const hash = pick(['h1', 'h2', 'h3', 'h2'], c)
+    const yieldMs = b % 8 === 0 ? -1_000 : 1_000_000_000
     return call(
-      'start-run',
-      mode,
-      hash,
-      this.#token(),
-      `seed-${this.#serial}`,
-      4_000,
-      1,
-      nodes,
+      'redefine',
       expected,
-      ...dropped,
-      ...replicas,
-      ...gone,
-      ...declared,
+      yieldMs,
+      6_000,
+      ...lists.flatMap(list => listArg(list)),
+      ...this.#declaration(hash),
     )
   }
 
   /** Bells only, and only those that are there: waiting has no place in a comparison. */
   #take({ a }: Step): Op | undefined {
-    const key = `${prefix}bell:${pick(loops, a)}`
+    const key = `${prefix}${pick(['bell:', 'bell:', 'free:'], a)}${pick(loops, a)}${a % 3 === 2 ? ':0' : ''}`
     return this.#list(key).length > 0 ? { kind: 'take', key } : undefined
   }
 
@@ -337,6 +342,8 @@ export class Life {
       'definitions',
       'batches',
       'batcheso',
+      'loops',
+      'yields',
     ]
     const made = [`q:${pick(queues, b)}`, `full:${pick(queues, b)}`, `r:${pick(loops, b)}:0`, `c:${pick(loops, b)}:0`]
     const bells = [`bell:${pick(loops, b)}`, `q:requeue_${pick(loops, b)}`]

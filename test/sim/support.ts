@@ -48,7 +48,7 @@ export function twoLoops(max: number): JsonObject {
   )
 }
 
-const later = { instances: 1, lagMs: 10, faultsUntilMs: 1_800_000 }
+const later = { instances: 1, serving: 'run' as const, lagMs: 10, faultsUntilMs: 1_800_000 }
 
 export function planOf(workflow: JsonObject, events: readonly PlanEvent[] = []): Plan {
   const settings = { latencyMsMax: 2, fsyncMs: 10, comebackMsMax: 20, elsewhere: 0, ...later }

@@ -4,7 +4,8 @@
  * call that would have to be cut up.
  *
  * attend: daemon, what it says of itself (or '' to leave), after how many ms one is stale, prefixes of
- *   workflows → list: `ok`, then for each workflow `STATUS\nRUN\nHASH\nWISH`, and a line `LOOP\tWISH` for each that has one
+ *   workflows → list: `ok`, then for each workflow `STATUS\nRUN\nHASH\nWISH`, and lines `LOOP\tWISH`, where
+ *   something is wished of a loop; `yield` is to let go of it
  * time: → epoch milliseconds of the server, for those who show how long a lease still lasts
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
@@ -16,7 +17,7 @@ const attendLua = `${preludeLua}
 local id, about, staleMs, prefixes = arg(), arg(), int(), list()
 local daemons, workflows = '${knownDaemons}', '${knownWorkflows}'
 if not is(daemons, 'hash') or not is(workflows, 'set') then return wrongType end
-for _, p in ipairs(prefixes) do if not is(p .. 'meta', 'hash') or not is(p .. 'desired', 'hash') then return wrongType end end
+for _, p in ipairs(prefixes) do if not is(p .. 'meta', 'hash') or not is(p .. 'desired', 'hash') or not is(p .. 'yields', 'hash') then return wrongType end end
 redis.call('HDEL', daemons, id)
 local all = redis.call('HGETALL', daemons)
 for i = 1, #all, 2 do
@@ -33,6 +34,11 @@ for _, p in ipairs(prefixes) do
   for _, loop in ipairs(loops) do
     if loop ~= '' then lines[#lines + 1] = loop .. '\\t' .. redis.call('HGET', p .. 'desired', loop) end
   end
+  local yields = redis.call('HKEYS', p .. 'yields')
+  table.sort(yields)
+  for _, loop in ipairs(yields) do
+    if tonumber(redis.call('HGET', p .. 'yields', loop)) > timeMs() then lines[#lines + 1] = loop .. '\\tyield' end
+  end
   answer[#answer + 1] = table.concat(lines, '\\n')
   if run ~= '' and redis.call('SISMEMBER', workflows, p) == 0 then redis.call('SADD', workflows, p) end
 end
@@ -47,7 +53,7 @@ export const attend: Script = {
     const [id, about, staleMs, prefixes] = [a.next(), a.next(), a.int(), a.list()]
     requireType(db, knownDaemons, 'hash')
     requireType(db, knownWorkflows, 'set')
-    for (const key of prefixes.flatMap(p => [`${p}meta`, `${p}desired`])) requireType(db, key, 'hash')
+    for (const key of prefixes.flatMap(p => [`${p}meta`, `${p}desired`, `${p}yields`])) requireType(db, key, 'hash')
     signOfLife(db, { id, about, staleMs })
     return ['ok', ...prefixes.map(p => tell(db, p))]
   },
@@ -69,6 +75,8 @@ function tell(db: Keyspace, p: string): string {
   const loops = Object.keys(wishes).sort()
   const lines = [meta('status'), meta('run'), meta('hash'), wishes[''] ?? '']
   for (const loop of loops) if (loop !== '') lines.push(`${loop}\t${wishes[loop]}`)
+  const yields = db.hgetall(`${p}yields`)
+  for (const loop of Object.keys(yields).sort()) if (Number(yields[loop]) > db.timeMs()) lines.push(`${loop}\tyield`)
   if (meta('run') !== '' && db.sismember(knownWorkflows, p) === 0) db.sadd(knownWorkflows, p)
   return lines.join('\n')
 }

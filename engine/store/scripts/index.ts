@@ -11,10 +11,12 @@ import { devCache } from './dev-cache.ts'
 import { intake } from './intake.ts'
 import { acquire, release, renew } from './leases.ts'
 import { desire, purgeDeadLetters, purgeQueue, push, requeue } from './operator.ts'
+import { redefine } from './redefine.ts'
 import { startRun } from './start-run.ts'
 
 export const allScripts: readonly Script[] = [
   startRun,
+  redefine,
   acquire,
   renew,
   release,

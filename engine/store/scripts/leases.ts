@@ -2,10 +2,12 @@
  * Who runs a replica of a loop. A lease is a time on the server's own clock, which only ever permits take-over; whether a
  * commit counts is decided by the holder's nonce and the seq alone.
  *
- * acquire: loop, replica, holder, token, lease ms, boot, pid, start, a holder known to be gone (or ''), blame|spare, hash, run
+ * acquire: loop, replica, holder, token, lease ms, boot, pid, start, a holder known to be gone (or ''), blame|spare, the loop's
+ *   hash, run, seed
  *   → `acquired\nSEQ\nITERATIONS\nRETURNED\npause or nothing`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `ended\nSTATUS OF
- *   THE RUN`, `changed`
- * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what loop shall be doing; last line: the workflow's
+ *   THE RUN`, `changed` (another run), `outdated\nSTATUS OF THE RUN` (another definition of the loop), `yield\nMS LEFT`
+ * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what the loop shall be doing (a wish, or
+ *   `yield`: let go of it); then a line each: the workflow's wish, the status of the run
  * release: loop, replica, holder, token, seq, what happens to claims (return|keep) → `released\nRETURNED`
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
@@ -20,18 +22,23 @@ import {
   requireType,
   returnClaims,
   ring,
+  ringWaiting,
 } from './prelude.ts'
 
 const acquireLua = `${preludeLua}
 local loop, replica, holder, token, leaseMs = arg(), arg(), arg(), arg(), int()
-local boot, pid, start, gone, blame, hash, run = arg(), arg(), arg(), arg(), arg(), arg(), arg()
+local boot, pid, start, gone, blame, hash, run, seed = arg(), arg(), arg(), arg(), arg(), arg(), arg(), arg()
 local name = loop .. ':' .. replica
 local r = P .. 'r:' .. name
-for _, k in ipairs({'ended', 'meta', 'desired'}) do if not is(P .. k, 'hash') then return wrongType end end
+for _, k in ipairs({'ended', 'meta', 'desired', 'loops', 'yields'}) do if not is(P .. k, 'hash') then return wrongType end end
 if not is(r, 'hash') or not claimsReturnable(name) then return wrongType end
 if redis.call('HGET', r, 'last_token') == token then return redis.call('HGET', r, 'last_answer') end
-if redis.call('HGET', P .. 'meta', 'hash') ~= hash or redis.call('HGET', P .. 'meta', 'run') ~= run then return 'changed' end
-if redis.call('HGET', P .. 'ended', loop) == run then return 'ended\\n' .. redis.call('HGET', P .. 'meta', 'status') end
+if redis.call('HGET', P .. 'meta', 'run') ~= run or redis.call('HGET', P .. 'meta', 'seed') ~= seed then return 'changed' end
+local status = redis.call('HGET', P .. 'meta', 'status')
+if redis.call('HGET', P .. 'ended', loop) == run then return 'ended\\n' .. status end
+if redis.call('HGET', P .. 'loops', loop) ~= hash then return 'outdated\\n' .. status end
+local yieldMs = tonumber(redis.call('HGET', P .. 'yields', loop) or '0') - timeMs()
+if yieldMs > 0 then return 'yield\\n' .. text(yieldMs) end
 local current = redis.call('HGET', r, 'holder') or ''
 local left = tonumber(redis.call('HGET', r, 'lease_until') or '0') - timeMs()
 if current ~= '' and current ~= holder and current ~= gone and left > 0 then
@@ -60,14 +67,19 @@ export const acquire: Script = {
     const a = new Args(args)
     const [loop, replica, holder, token, leaseMs] = [a.next(), a.next(), a.next(), a.next(), a.int()]
     const [boot, pid, start, gone] = [a.next(), a.next(), a.next(), a.next()]
-    const [blame, hash, run] = [a.next(), a.next(), a.next()]
+    const [blame, hash, run, seed] = [a.next(), a.next(), a.next(), a.next()]
     const name = `${loop}:${replica}`
     const r = `${p}r:${name}`
-    for (const key of [r, `${p}ended`, `${p}meta`, `${p}desired`]) requireType(db, key, 'hash')
+    const read = ['ended', 'meta', 'desired', 'loops', 'yields'].map(key => p + key)
+    for (const key of [r, ...read]) requireType(db, key, 'hash')
     requireReturnable(db, p, name)
     if (db.hget(r, 'last_token') === token) return db.hget(r, 'last_answer')
-    if (db.hget(`${p}meta`, 'hash') !== hash || db.hget(`${p}meta`, 'run') !== run) return 'changed'
-    if (db.hget(`${p}ended`, loop) === run) return `ended\n${db.hget(`${p}meta`, 'status')}`
+    if (db.hget(`${p}meta`, 'run') !== run || db.hget(`${p}meta`, 'seed') !== seed) return 'changed'
+    const status = db.hget(`${p}meta`, 'status')
+    if (db.hget(`${p}ended`, loop) === run) return `ended\n${status}`
+    if (db.hget(`${p}loops`, loop) !== hash) return `outdated\n${status}`
+    const yieldMs = Number(db.hget(`${p}yields`, loop) ?? '0') - db.timeMs()
+    if (yieldMs > 0) return `yield\n${yieldMs}`
     const current = db.hget(r, 'holder') ?? ''
     const leftMs = Number(db.hget(r, 'lease_until') ?? '0') - db.timeMs()
     if (current !== '' && current !== holder && current !== gone && leftMs > 0) {
@@ -93,7 +105,7 @@ function blameMark(db: Keyspace, replica: string): ReturnMark {
 
 const renewLua = `${preludeLua}
 local leaseMs, leases = int(), list()
-if not is(P .. 'desired', 'hash') then return wrongType end
+for _, k in ipairs({'desired', 'yields', 'meta'}) do if not is(P .. k, 'hash') then return wrongType end end
 for i = 1, #leases, 2 do if not is(P .. 'r:' .. leases[i], 'hash') then return wrongType end end
 local lines = {}
 for i = 1, #leases, 2 do
@@ -104,9 +116,12 @@ for i = 1, #leases, 2 do
     redis.call('HSET', r, 'lease_until', text(timeMs() + leaseMs))
   end
   local loop = string.match(leases[i], '^(.*):%d+$')
-  lines[#lines + 1] = (held and '1' or '0') .. (redis.call('HGET', P .. 'desired', loop) or '')
+  local wish = redis.call('HGET', P .. 'desired', loop) or ''
+  if tonumber(redis.call('HGET', P .. 'yields', loop) or '0') > timeMs() then wish = 'yield' end
+  lines[#lines + 1] = (held and '1' or '0') .. wish
 end
 lines[#lines + 1] = redis.call('HGET', P .. 'desired', '') or ''
+lines[#lines + 1] = redis.call('HGET', P .. 'meta', 'status') or ''
 return table.concat(lines, '\\n')
 `
 
@@ -116,7 +131,7 @@ export const renew: Script = {
   run(db, [p = ''], args) {
     const a = new Args(args)
     const [leaseMs, leases] = [a.int(), a.list()]
-    requireType(db, `${p}desired`, 'hash')
+    for (const key of ['desired', 'yields', 'meta']) requireType(db, p + key, 'hash')
     for (let i = 0; i < leases.length; i += 2) requireType(db, `${p}r:${leases[i]}`, 'hash')
     const lines: string[] = []
     for (let i = 0; i < leases.length; i += 2) {
@@ -127,9 +142,11 @@ export const renew: Script = {
         db.hdel(`${p}r:${name}`, 'lease_until')
         db.hset(`${p}r:${name}`, 'lease_until', String(db.timeMs() + leaseMs))
       }
-      lines.push(`${held ? 1 : 0}${db.hget(`${p}desired`, name.slice(0, name.lastIndexOf(':'))) ?? ''}`)
+      const loop = name.slice(0, name.lastIndexOf(':'))
+      const yields = Number(db.hget(`${p}yields`, loop) ?? '0') > db.timeMs()
+      lines.push(`${held ? 1 : 0}${yields ? 'yield' : (db.hget(`${p}desired`, loop) ?? '')}`)
     }
-    return [...lines, db.hget(`${p}desired`, '') ?? ''].join('\n')
+    return [...lines, db.hget(`${p}desired`, '') ?? '', db.hget(`${p}meta`, 'status') ?? ''].join('\n')
   },
 }
 
@@ -145,6 +162,7 @@ local returned = 0
 if claims == 'return' then returned = returnClaims(name, 'none') end
 redis.call('HSET', r, 'holder', '', 'alone', '0')
 ring(loop)
+ringWaiting(name)
 return advance(r, token, seq, 'released\\n' .. text(returned))
 `
 
@@ -164,6 +182,7 @@ export const release: Script = {
     const returned = claims === 'return' ? returnClaims(db, p, name, 'none') : 0
     db.hset(r, 'holder', '', 'alone', '0')
     ring(db, p, loop)
+    ringWaiting(db, p, name)
     return advance(db, r, { token, seq }, `released\n${returned}`)
   },
 }

@@ -30,6 +30,10 @@ local function ring(loop)
   local bell = P .. 'bell:' .. loop
   if is(bell, 'none') then redis.call('RPUSH', bell, '1') end
 end
+local function ringWaiting(name)
+  local free = P .. 'free:' .. name
+  if is(free, 'none') then redis.call('RPUSH', free, '1') end
+end
 local function ringReaders(queue)
   local loops = redis.call('HGET', P .. 'bells', queue)
   if loops then for loop in string.gmatch(loops, '[^\\n]+') do ring(loop) end end
@@ -118,6 +122,12 @@ export function requireType(db: Keyspace, key: string, kind: KeyType): void {
 export function ring(db: Keyspace, prefix: string, loop: string): void {
   const bell = `${prefix}bell:${loop}`
   if (db.exists(bell) === 0) db.rpush(bell, '1')
+}
+
+/** Wakes one of those who wait for the lease of a replica. */
+export function ringWaiting(db: Keyspace, prefix: string, name: string): void {
+  const free = `${prefix}free:${name}`
+  if (db.exists(free) === 0) db.rpush(free, '1')
 }
 
 export function ringReaders(db: Keyspace, prefix: string, queue: string): void {

@@ -1,51 +1,40 @@
 /**
- * Begins, resumes, adopts or discards a run of a workflow, and declares what this definition has: queues with the loops
- * that read them, replicas, node types. Nothing of a run is ever mixed with another's: state, variables, `ended` and
+ * Begins, resumes, adopts or discards a run of a workflow, and declares what this definition has (see declare.ts; also
+ * when it resumes what an older version of this program declared). Nothing of a run is ever mixed with another's: state, variables, `ended` and
  * counters go when a new run begins; queues and dead letters stay (1.7).
  *
  * `wished` is what a daemon does on its own: it resumes what is unfinished, begins what never ran or what somebody wished
  * for (with the wish's token, so that of several daemons one begins it), and leaves everything else alone.
  *
- * Arguments: mode (resume|fresh|adopt|wished), hash, run token, seed, time, schema, nodes JSON, hash that adopting expects,
- * state fields to drop when adopting, replicas of this definition, holders that are certainly gone, queues as
- * (name, loops by line, limit).
+ * Arguments: mode (resume|fresh|adopt|wished), run token, seed, time, hash that adopting expects, state fields to drop
+ * when adopting, holders that are certainly gone, the declaration.
  * Answers: `new|resumed|adopted\nRUN\nSEED`, `changed\nRUN`, `running\nREPLICA`, `too-new\nSCHEMA`, `retry`,
  * `idle\ncompleted|stop|kill|pause` (wished: nobody wants it to run now).
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'
 import { knownWorkflows } from '../keys.ts'
+import { type Declaration, declare, declaredHashes, declaredSets, declareLua, readDeclaration } from './declare.ts'
 import { Args, preludeLua, requireReturnable, requireType, returnClaims } from './prelude.ts'
 
 const lua = `${preludeLua}
-local mode, hash, runToken, seed, time, schema, nodes, expected = arg(), arg(), arg(), arg(), arg(), int(), arg(), arg()
-local dropped, replicas, goneHolders, queues = list(), list(), list(), list()
+local mode, runToken, seed, time, expected = arg(), arg(), arg(), arg(), arg()
+local dropped, goneHolders = list(), list()
+${declareLua}
 local gone = {}
 for _, holder in ipairs(goneHolders) do gone[holder] = true end
 local meta = P .. 'meta'
-for _, k in ipairs({'meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells', 'limits'}) do
+for _, k in ipairs({'desired', 'state', 'runtime', 'ended', 'delays'}) do
   if not is(P .. k, 'hash') then return wrongType end
 end
-for _, k in ipairs({'queues', 'replicas'}) do if not is(P .. k, 'set') then return wrongType end end
-if not is('${knownWorkflows}', 'set') then return wrongType end
-local stored = redis.call('HGET', meta, 'schema')
-if stored and tonumber(stored) > schema then return 'too-new\\n' .. stored end
+if not declarable() then return wrongType end
 local known = redis.call('SMEMBERS', P .. 'replicas')
 table.sort(known)
 for _, name in ipairs(known) do
   if not is(P .. 'r:' .. name, 'hash') or not claimsReturnable(name) then return wrongType end
 end
-local function declare()
-  redis.call('DEL', P .. 'bells', P .. 'limits')
-  redis.call('HSET', meta, 'schema', text(schema), 'hash', hash, 'nodes', nodes)
-  redis.call('SADD', '${knownWorkflows}', P)
-  for _, name in ipairs(replicas) do redis.call('SADD', P .. 'replicas', name) end
-  for i = 1, #queues, 3 do
-    redis.call('SADD', P .. 'queues', queues[i])
-    redis.call('HSET', P .. 'limits', queues[i], queues[i + 2])
-    if queues[i + 1] ~= '' then redis.call('HSET', P .. 'bells', queues[i], queues[i + 1]) end
-  end
-end
+local stored = redis.call('HGET', meta, 'schema')
+if stored and tonumber(stored) > schema then return 'too-new\\n' .. stored end
 local status, run = redis.call('HGET', meta, 'status'), redis.call('HGET', meta, 'run')
 local current, was = redis.call('HGET', meta, 'hash'), redis.call('HGET', meta, 'seed')
 local wish = redis.call('HGET', P .. 'desired', '') or ''
@@ -57,7 +46,10 @@ if mode == 'wished' then
   if status ~= 'running' and wish == 'pause' then return 'idle\\npause' end
   runToken = token or runToken
 end
-if mode ~= 'fresh' and status == 'running' and current == hash then return 'resumed\\n' .. run .. '\\n' .. was end
+if mode ~= 'fresh' and status == 'running' and current == hash then
+  if tonumber(stored) < schema then declare() end
+  return 'resumed\\n' .. run .. '\\n' .. was
+end
 if (mode == 'resume' or mode == 'wished') and status == 'running' then return 'changed\\n' .. run end
 for _, name in ipairs(known) do
   local lease = redis.call('HGET', P .. 'r:' .. name, 'lease_until')
@@ -94,60 +86,32 @@ declare()
 return 'new\\n' .. run .. '\\n' .. seed
 `
 
-type Declaration = {
+type Beginning = {
   mode: string
-  hash: string
   runToken: string
   seed: string
   time: string
-  schema: number
-  nodes: string
   expected: string
   dropped: string[]
-  replicas: string[]
   gone: string[]
-  queues: string[]
+  declaration: Declaration
 }
 
-function readDeclaration(args: readonly string[]): Declaration {
+function readBeginning(args: readonly string[]): Beginning {
   const a = new Args(args)
-  return {
-    mode: a.next(),
-    hash: a.next(),
-    runToken: a.next(),
-    seed: a.next(),
-    time: a.next(),
-    schema: a.int(),
-    nodes: a.next(),
-    expected: a.next(),
-    dropped: a.list(),
-    replicas: a.list(),
-    gone: a.list(),
-    queues: a.list(),
-  }
+  const [mode, runToken, seed, time, expected] = [a.next(), a.next(), a.next(), a.next(), a.next()]
+  const [dropped, gone] = [a.list(), a.list()]
+  return { mode, runToken, seed, time, expected, dropped, gone, declaration: readDeclaration(a) }
 }
 
 function requireTypes(db: Keyspace, p: string, known: readonly string[]): void {
-  for (const key of ['meta', 'desired', 'state', 'runtime', 'ended', 'delays', 'bells', 'limits'])
+  for (const key of ['desired', 'state', 'runtime', 'ended', 'delays', ...declaredHashes])
     requireType(db, p + key, 'hash')
-  for (const key of ['queues', 'replicas']) requireType(db, p + key, 'set')
+  for (const key of declaredSets) requireType(db, p + key, 'set')
   requireType(db, knownWorkflows, 'set')
   for (const name of known) {
     requireType(db, `${p}r:${name}`, 'hash')
     requireReturnable(db, p, name)
-  }
-}
-
-function declare(db: Keyspace, p: string, d: Declaration): void {
-  db.del(`${p}bells`, `${p}limits`)
-  db.hset(`${p}meta`, 'schema', String(d.schema), 'hash', d.hash, 'nodes', d.nodes)
-  db.sadd(knownWorkflows, p)
-  for (const name of d.replicas) db.sadd(`${p}replicas`, name)
-  for (let i = 0; i < d.queues.length; i += 3) {
-    const [queue, loops, limit] = d.queues.slice(i, i + 3) as [string, string, string]
-    db.sadd(`${p}queues`, queue)
-    db.hset(`${p}limits`, queue, limit)
-    if (loops !== '') db.hset(`${p}bells`, queue, loops)
   }
 }
 
@@ -159,15 +123,15 @@ function leased(db: Keyspace, p: string, known: readonly string[], gone: readonl
   })
 }
 
-function adopt(db: Keyspace, p: string, known: readonly string[], d: Declaration): string {
+function adopt(db: Keyspace, p: string, known: readonly string[], d: Beginning): string {
   if (d.dropped.length > 0) for (const field of d.dropped) db.hdel(`${p}state`, field)
   db.del(`${p}ended`)
   for (const name of known) returnClaims(db, p, name, 'none')
-  declare(db, p, d)
+  declare(db, p, d.declaration)
   return `adopted\n${db.hget(`${p}meta`, 'run')}\n${db.hget(`${p}meta`, 'seed')}`
 }
 
-function begin(db: Keyspace, p: string, known: readonly string[], d: Declaration): string {
+function begin(db: Keyspace, p: string, known: readonly string[], d: Beginning): string {
   // grows first: a full Redis refuses a new run, and says so, before anything is discarded
   const number = db.hincrby(`${p}meta`, 'run_no', 1)
   db.del(`${p}state`, `${p}runtime`, `${p}ended`, `${p}delays`)
@@ -187,7 +151,7 @@ function begin(db: Keyspace, p: string, known: readonly string[], d: Declaration
   db.hdel(`${p}meta`, 'finished_at', 'runtime_version')
   const fields = ['run', run, 'run_token', d.runToken, 'seed', d.seed, 'status', 'running', 'started_at', d.time]
   db.hset(`${p}meta`, ...fields)
-  declare(db, p, d)
+  declare(db, p, d.declaration)
   return `new\n${run}\n${d.seed}`
 }
 
@@ -206,11 +170,12 @@ export const startRun: Script = {
   name: 'start-run',
   lua,
   run(db, [p = ''], args) {
-    const d = readDeclaration(args)
+    const d = readBeginning(args)
+    const { schema, hash } = d.declaration
     const known = db.smembers(`${p}replicas`).sort()
     requireTypes(db, p, known)
     const stored = db.hget(`${p}meta`, 'schema')
-    if (stored !== null && Number(stored) > d.schema) return `too-new\n${stored}`
+    if (stored !== null && Number(stored) > schema) return `too-new\n${stored}`
     const meta = (field: string) => db.hget(`${p}meta`, field)
     const running = meta('status') === 'running'
     if (meta('run_token') === d.runToken) return `new\n${meta('run')}\n${meta('seed')}`
@@ -219,7 +184,10 @@ export const startRun: Script = {
       if ('idle' in wish) return `idle\n${wish.idle}`
       d.runToken = wish.token
     }
-    if (d.mode !== 'fresh' && running && meta('hash') === d.hash) return `resumed\n${meta('run')}\n${meta('seed')}`
+    if (d.mode !== 'fresh' && running && meta('hash') === hash) {
+      if (Number(stored) < schema) declare(db, p, d.declaration)
+      return `resumed\n${meta('run')}\n${meta('seed')}`
+    }
     if ((d.mode === 'resume' || d.mode === 'wished') && running) return `changed\n${meta('run')}`
     const holder = leased(db, p, known, d.gone)
     if (running && holder !== undefined) return `running\n${holder}`

@@ -1,0 +1,37 @@
+/** Bugs planted in what several daemons share: definitions that change while they run, and what people ask for. */
+import type { Mutant } from './mutants.ts'
+
+export const daemonMutants: readonly Mutant[] = [
+  {
+    name: 'an old definition of a loop is leased',
+    file: 'store/scripts/leases',
+    find: 'db.hget(`${p}loops`, loop) !== hash',
+    replace: 'db.hget(`${p}loops`, loop) === undefined',
+    caughtBy: ['definition'],
+    faults: ['reload', 'crash-replied'],
+  },
+  {
+    name: 'a redefinition takes no notice of who holds what',
+    file: 'store/scripts/redefine',
+    find: 'if (held.length > 0) {',
+    replace: 'if (held.length > 99) {',
+    caughtBy: ['fencing'],
+    faults: ['reload'],
+  },
+  {
+    name: 'a reload leaves its own loops as they were',
+    file: 'run/supervisor',
+    find: 'else if (loop.hash !== group.loop.hash)',
+    replace: 'else if (loop.hash === undefined)',
+    caughtBy: ['stuck', 'definition'],
+    faults: ['reload'],
+  },
+  {
+    name: 'a daemon starts what somebody stopped',
+    file: 'store/scripts/start-run',
+    find: "if (wish === 'stop' || wish === 'kill')",
+    replace: "if (wish === 'never')",
+    caughtBy: ['wishes'],
+    faults: ['wish', 'crash-replied', 'crash-before'],
+  },
+]
