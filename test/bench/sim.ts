@@ -67,7 +67,15 @@ function hourly(title: string, hours: number, settings: JsonObject): Bench {
 
 async function living(workflow: JsonObject, times: number) {
   const graph = requireWorkflow(workflow, { registry: defaultRegistry(), name: 'hourly' })
-  const settings = { latencyMsMax: 1, fsyncMs: 1_000, comebackMsMax: 20, elsewhere: 0, instances: 1, lagMs: 200 }
+  const settings = {
+    latencyMsMax: 1,
+    fsyncMs: 1_000,
+    comebackMsMax: 20,
+    elsewhere: 0,
+    instances: 1,
+    serving: 'run',
+    lagMs: 200,
+  }
   const startedMs = performance.now()
   for (let i = 0; i < times; i++) {
     const plan = {
