@@ -73,7 +73,7 @@ async function living(workflow: JsonObject, times: number) {
     comebackMsMax: 20,
     elsewhere: 0,
     instances: 1,
-    serving: 'run',
+    serving: 'run' as const,
     lagMs: 200,
   }
   const startedMs = performance.now()
