@@ -20,12 +20,19 @@ import { Metrics } from './metrics.ts'
 import { SystemPools } from './pools.ts'
 import { QueueWatch } from './queue-watch.ts'
 import { meterRedis } from './redis-metered.ts'
+import { sayReload } from './reload-log.ts'
 import { addHealthRoutes, type Readiness } from './routes-health.ts'
 import { type HttpServer, startServer } from './server.ts'
 import { openRegistry } from './session.ts'
 import { type LeveledLog, systemClock, systemFiles, systemHost, systemHttp, systemRandom } from './system-ports.ts'
 import { version } from './version.ts'
-import { chooseGraphs, isWorkflowFile, readWorkflowFolder, type WorkflowFile } from './workflow-folder.ts'
+import {
+  chooseGraphs,
+  isWorkflowFile,
+  readWorkflowFolder,
+  type WorkflowFile,
+  withoutRefused,
+} from './workflow-folder.ts'
 
 export type LaunchOptions = {
   log: LeveledLog
@@ -66,6 +73,7 @@ export class RunningDaemon {
   #engine: FlowDaemon | undefined
   #queues: QueueWatch | undefined
   #server: HttpServer | undefined
+  #isStarted = false
   #closeRedis: () => Promise<void> = async () => undefined
   #reloading: Promise<void> = Promise.resolve()
 
@@ -86,6 +94,14 @@ export class RunningDaemon {
 
   /** Called once, by `launchDaemon`. */
   async start(): Promise<void> {
+    // a file that is saved while it starts is taken over afterwards
+    this.#watchFiles()
+    const started = this.#start()
+    this.#reloading = started.catch(() => undefined)
+    await started
+  }
+
+  async #start(): Promise<void> {
     if (this.#config.trace.dir !== undefined) {
       this.#options.log.write('warn', 'trace.dir: this version does not record traces in the daemon yet', {})
     }
@@ -97,7 +113,7 @@ export class RunningDaemon {
     const engine = await this.#openEngine()
     this.#server = await startServer(this.#config.listen, [app => addHealthRoutes(app, this.#healthSource())])
     await engine.open([...this.#graphs.values()])
-    this.#watchFiles()
+    this.#isStarted = true
     this.#info(`ready: ${this.summary()}, health and metrics at ${this.url}`)
   }
 
@@ -127,7 +143,7 @@ export class RunningDaemon {
   }
 
   /**
-   * Takes over what has changed: workflow files, custom configuration keys that may change while it runs (the others are
+   * Takes over what has changed: workflow files, and configuration keys that may change while it runs (the others are
    * said). Unchanged loops go on untouched; a broken file is refused whole, and what it held before goes on. Never rejects.
    */
   reload(config: DaemonConfig = this.#config): Promise<void> {
@@ -140,10 +156,9 @@ export class RunningDaemon {
     if (!this.#ending.signal.aborted) {
       this.#ending.abort()
       this.#info('stopping: running iterations end first')
-      await this.#reloading
       const drained = new AbortController()
       void this.#killLate(drained.signal)
-      await this.#engine?.stop()
+      await Promise.all([this.#engine?.stop(), this.#reloading])
       drained.abort()
       await this.#close('stopped')
     }
@@ -213,16 +228,19 @@ export class RunningDaemon {
   // --- reloading
 
   async #reload(config: DaemonConfig): Promise<void> {
-    if (this.#ending.signal.aborted) return
-    this.#takeOverKeys(config)
+    this.#takeOver(config)
     const files = await this.#readFiles()
     this.#sayFiles(files.filter(file => isNews(file, this.#files)))
     this.#files = files
     const graphs = chooseGraphs(files, this.#graphs)
-    this.#takeOver(graphs)
+    if (this.#ending.signal.aborted) return
+    const reports = (await this.#engine?.reload([...graphs.values()])) ?? []
+    sayReload(this.#options.log, reports)
+    const refused = reports.filter(({ status }) => status === 'refused').map(({ workflow }) => workflow)
+    this.#graphs = withoutRefused(graphs, this.#graphs, new Set(refused))
   }
 
-  #takeOverKeys(config: DaemonConfig): void {
+  #takeOver(config: DaemonConfig): void {
     for (const { key, takes } of changedKeys(this.#config, config)) {
       if (takes === 'restart') {
         this.#options.log.write('warn', `"${key}" has changed; that takes a restart of the daemon`, { key })
@@ -231,17 +249,6 @@ export class RunningDaemon {
         this.#config = { ...this.#config, log: config.log }
         this.#info(`"${key}" is now "${config.log.level}"`)
       }
-    }
-  }
-
-  #takeOver(graphs: ReadonlyMap<string, FlowGraph>): void {
-    const before = new Map([...this.#graphs.values()].map(({ workflow, hash }) => [workflow.id, hash]))
-    const now = new Map([...graphs.values()].map(({ workflow, hash }) => [workflow.id, hash]))
-    for (const id of new Set([...before.keys(), ...now.keys()])) {
-      if (before.get(id) === now.get(id)) continue
-      this.#options.log.write('warn', `workflow "${id}" has changed; that takes a restart of the daemon`, {
-        workflow: id,
-      })
     }
   }
 
@@ -286,6 +293,8 @@ export class RunningDaemon {
   async #close(end: DaemonEnd): Promise<void> {
     await this.#server?.close()
     await this.#closeRedis().catch(error => this.#error(error))
+    if (this.#isStarted) this.#info(end === 'stopped' ? 'stopped: everything is handed over' : 'killed')
+    this.#isStarted = false
     this.#ended(end)
   }
 

@@ -1,5 +1,5 @@
 /** `theoneeye daemon` as an operator meets it: started well and badly, looked at, told to reload and to stop. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -176,13 +176,63 @@ it('daemon install --print prints a unit for this very program', async () => {
 })
 
 describe('reloading', () => {
-  it('a broken file is refused whole, the others run; mended, it runs too', async () => {
+  it('a file that is saved, added or removed is taken over; what is unchanged goes on untouched', async () => {
+    const cwd = daemonFolder({ a: ticking('a'), b: ticking('b'), c: ticking('c') })
+    const daemon = await DaemonProcess.ready({ cwd })
+    await daemon.logsOf({ msg: 'loop is served here', workflow: 'c' })
+    saveWorkflow(cwd, 'a', ticking('a', 2))
+    await daemon.logsOf({ msg: /^loop changed: it was drained/, workflow: 'a', loop: 'tick' })
+    saveWorkflow(cwd, 'd', ticking('d'))
+    await daemon.logsOf({ msg: /^loop added/, workflow: 'd', loop: 'tick' })
+    rmSync(join(cwd, 'workflows/b.json'))
+    await daemon.logsOf({ msg: /^loop removed: it was drained/, workflow: 'b', loop: 'tick' })
+    expect(JSON.parse((await daemon.get('/health/ready')).body)).toMatchObject({ workflows: 3, broken_files: [] })
+    const ofC = daemon.lines.filter(({ workflow }) => workflow === 'c').map(({ msg }) => msg)
+    expect(ofC).toEqual(['workflow starts a run', 'loop is served here'])
+    daemon.signal('SIGTERM')
+    expect(await daemon.exit).toBe(0)
+  })
+
+  it('a broken file is refused whole, and what it held goes on; mended, it is taken over', async () => {
     const cwd = daemonFolder({ a: ticking('a'), b: '{' })
     const daemon = await DaemonProcess.ready({ cwd })
-    expect(JSON.parse((await daemon.get('/health/ready')).body)).toMatchObject({ broken_files: ['b.json'] })
+    saveWorkflow(cwd, 'a', '{ "nodes": 1 }')
+    await daemon.logsOf({ msg: /^a\.json cannot be loaded: \/nodes/, level: 50 })
+    const unwell = JSON.parse((await daemon.get('/health/ready')).body)
+    expect(unwell).toMatchObject({ status: 'ready', workflows: 1, broken_files: ['a.json', 'b.json'] })
     saveWorkflow(cwd, 'b', ticking('b'))
-    await daemon.logs(/workflow "b" has changed; that takes a restart/)
-    expect(JSON.parse((await daemon.get('/health/ready')).body)).toMatchObject({ workflows: 1, broken_files: [] })
+    await daemon.logsOf({ msg: /^loop added/, workflow: 'b' })
+    saveWorkflow(cwd, 'a', ticking('a', 2))
+    await daemon.logsOf({ msg: /^loop changed/, workflow: 'a' })
+    expect(JSON.parse((await daemon.get('/health/ready')).body)).toMatchObject({ workflows: 2, broken_files: [] })
+    // what is wrong is said once, not with every reload
+    expect(daemon.lines.filter(({ msg }) => msg.startsWith('b.json cannot be loaded'))).toHaveLength(1)
+  })
+
+  it('a change that would leave a queue with items and nobody who reads it is refused, naming it', async () => {
+    const reading = sketch({
+      id: 'w',
+      nodes: {
+        tick: ['timer', { interval: 1, unit: 'hours' }],
+        put: ['queue-writer', { queue_name: 'letters' }],
+        take: ['queue-reader', { queue_name: 'letters' }],
+        rest: ['static-delay-node', { interval: 1, unit: 'hours' }],
+      },
+      settings: { drain_timeout_seconds: 0 },
+      edges: 'tick>put take>rest',
+    })
+    const server = await RedisServer.start()
+    onTestFinished(() => server.remove())
+    const cwd = daemonFolder({ w: reading })
+    const daemon = await DaemonProcess.ready({ cwd, args: ['--redis', server.url] })
+    await cli(['queue', 'push', 'w', 'letters', '--data', '{"n":1}\n{"n":2}', '--redis', server.url], { cwd })
+    saveWorkflow(cwd, 'w', ticking('w'))
+    const refusal = await daemon.logsOf({
+      msg: /^Cannot reload workflow "w", its old definition goes on/,
+      workflow: 'w',
+    })
+    expect(refusal).toMatchObject({ level: 50, code: 'QUEUE_ORPHANED', msg: expect.stringContaining('"letters"') })
+    expect((await daemon.get('/health/ready')).status).toBe(200)
   })
 
   it('SIGHUP takes over the log level, and says what takes a restart', async () => {
@@ -192,8 +242,8 @@ describe('reloading', () => {
     daemon.signal('SIGHUP')
     await daemon.logs(/"log\.level" is now "debug"/)
     await daemon.logs(/"lease_seconds" has changed; that takes a restart/)
+    // no signal: the file itself is watched
     writeFileSync(join(cwd, 'theoneeye.yaml'), 'log: { level: loud }')
-    daemon.signal('SIGHUP')
     await daemon.logs(/the old configuration goes on.*log\.level: is "loud"/s)
   })
 })

@@ -70,14 +70,24 @@ export class DaemonProcess {
     this.#child.kill(name)
   }
 
-  /** The first log line from line `from` on whose message fits; fails when the process ends without one. */
-  async logs(says: RegExp, from = 0): Promise<LogLine> {
+  /** The first log line whose message fits; fails when the process ends without one. */
+  logs(says: RegExp): Promise<LogLine> {
+    return this.logsOf({ msg: says })
+  }
+
+  /** The first log line that has these values, or texts that fit; fails when the process ends without one. */
+  async logsOf(wanted: Record<string, RegExp | string | number>): Promise<LogLine> {
+    const fits = (line: LogLine): boolean =>
+      Object.entries(wanted).every(([key, value]) =>
+        value instanceof RegExp ? value.test(String(line[key])) : line[key] === value,
+      )
     for (;;) {
-      const found = this.lines.slice(from).find(({ msg }) => says.test(msg))
+      const found = this.lines.find(fits)
       if (found !== undefined) return found
       const ended = this.#child.exitCode ?? this.#child.signalCode
       if (ended !== null) {
-        throw new Error(`The daemon ended (${ended}) without saying ${says}: ${this.stderr}${this.#said()}`)
+        const missing = JSON.stringify(wanted, (_, value) => (value instanceof RegExp ? String(value) : value))
+        throw new Error(`The daemon ended (${ended}) without saying ${missing}: ${this.stderr}${this.#said()}`)
       }
       await new Promise<void>(resolve => {
         this.#wake = resolve
