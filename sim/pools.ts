@@ -48,6 +48,8 @@ export class SimPools implements Pools {
   readonly #host: SimPoolsHost
   readonly #workers = new Set<SimWorker>()
   #count = 0
+  /** Until when workers that have ended slept on purpose, in milliseconds since the beginning. */
+  #sleptMs = 0
   /** The worker that is telling something right now. */
   teller: string | undefined
 
@@ -65,6 +67,7 @@ export class SimPools implements Pools {
       },
       exited: cause => {
         this.#workers.delete(worker)
+        this.#sleptMs = Math.max(this.#sleptMs, worker.sleepsUntil())
         listener.exited(cause)
       },
     }
@@ -84,7 +87,7 @@ export class SimPools implements Pools {
   }
 
   sleepsUntil(): number {
-    return Math.max(0, ...[...this.#workers].map(worker => worker.sleepsUntil()))
+    return Math.max(this.#sleptMs, ...[...this.#workers].map(worker => worker.sleepsUntil()))
   }
 }
 
@@ -129,6 +132,8 @@ class SimWorker implements LoopWorker {
   /** Since when its event loop, or its whole process, has not moved, in milliseconds since the beginning. */
   #stuckMs: number | undefined
   #silentMs: number | undefined
+  /** Until when it slept on purpose or was waited for, once it is dead. */
+  #sleptMs = 0
   /** Whether its daemon has a reason to end it. */
   #mayBeEnded = false
 
@@ -185,6 +190,7 @@ class SimWorker implements LoopWorker {
   }
 
   sleepsUntil(): number {
+    if (this.#state === 'dead') return this.#sleptMs
     // a hung one is waited for as long as anybody may wait for it
     const hung = this.#stuckMs === undefined ? 0 : this.#stuckMs + 320_000
     return Math.max(hung, this.#ports?.sleepsUntil() ?? 0)
@@ -261,6 +267,7 @@ class SimWorker implements LoopWorker {
 
   #end(): void {
     if (this.#state === 'dead') return
+    this.#sleptMs = Math.min(this.sleepsUntil(), this.#host.wire.time.ms)
     this.#state = 'dead'
     this.#ports?.die()
     this.#local.end()

@@ -71,6 +71,13 @@ describe.each<WorkerPool>(['thread', 'process'])('a loop in a simulated %s', poo
     expect(warnings).toEqual([expect.stringMatching(/^LOOP_CRASHED: .*(SIGTERM|SIGKILL), ended because /)])
   })
 
+  it('is waited for when one worker after another stands still until its daemon ends it', async () => {
+    const hangs = [1, 2, 3].map(n => fault('worker-hang', `claim in ${n}`, { how: 'loop', ms: 0 }))
+    const { failure, starts, stats } = await run(pool, hangs)
+    expect(failure).toBeUndefined()
+    expect([starts, stats.faults['worker-hang']]).toEqual([4, 3])
+  })
+
   it('goes on when its process stands still for a moment only', async () => {
     const hang = fault('worker-hang', 'commit in 1', { how: 'process', ms: 3_000 })
     const { failure, starts } = await run('process', [hang])
