@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { arrivalsFile } from '../../sim/arrivals.ts'
 import { expectedEffects } from '../../sim/expected.ts'
 import { planText } from '../../sim/explore.ts'
 import { allFaultKinds } from '../../sim/faults.ts'
@@ -10,7 +11,8 @@ import { fault, graphOf, planOf, twoLoops } from './support.ts'
 
 const workflow = { ...twoLoops(8), settings: { loops: { in: { pool: 'process' } } } }
 const graph = graphOf(workflow)
-const subject = { name: 'w', workflow, files: {}, graph }
+/** Something arrives from outside, and a loop runs in a worker: everything can go wrong. */
+const subject = { name: 'w', workflow, files: { [arrivalsFile('in')]: '' }, graph }
 
 describe('generatePlan', () => {
   it('is a function of the seed', () => {
