@@ -21,8 +21,8 @@ export const daemonMutants: readonly Mutant[] = [
   {
     name: 'a reload leaves its own loops as they were',
     file: 'run/supervisor',
-    find: 'else if (loop.hash !== group.loop.hash)',
-    replace: 'else if (loop.hash === undefined)',
+    find: 'group.isRetiring || loop.hash !== group.loop.hash',
+    replace: 'loop.hash === undefined',
     caughtBy: ['stuck', 'definition'],
     faults: ['reload'],
   },

@@ -83,7 +83,8 @@ export class Supervisor {
     for (const group of this.#all()) {
       const loop = now.get(group.loop.id)
       if (loop === undefined) this.#replace(group, () => this.#groups.delete(group.loop.id))
-      else if (loop.hash !== group.loop.hash) this.#replace(group, () => this.#serve(loop))
+      // what follows one that retires was of the definition before
+      else if (group.isRetiring || loop.hash !== group.loop.hash) this.#replace(group, () => this.#serve(loop))
     }
     for (const loop of graph.loops) if (!this.#groups.has(loop.id)) this.#serve(loop)
   }
