@@ -33,6 +33,8 @@ export type Workflow = {
   type: WorkflowType
   env: JsonObject
   settings: Settings
+  /** The settings of these that the file does not have: its host set them. They are no part of the definition. */
+  fromHost?: readonly (keyof Settings)[]
   nodes: WorkflowNode[]
   edges: WorkflowEdge[]
 }

@@ -39,8 +39,10 @@ export function loadWorkflow(source: string | JsonObject, options: LoadOptions):
 
 function withHostSettings(graph: FlowGraph, given: JsonObject, host: HostSettings = {}): FlowGraph {
   const unsaid = Object.entries(host).filter(([key]) => (given[key] ?? null) === null)
+  if (unsaid.length === 0) return graph
   const settings = { ...graph.workflow.settings, ...Object.fromEntries(unsaid) }
-  return { ...graph, workflow: { ...graph.workflow, settings } }
+  const fromHost = unsaid.map(([key]) => key as keyof HostSettings)
+  return { ...graph, workflow: { ...graph.workflow, settings, fromHost } }
 }
 
 /** The graph, or `WORKFLOW_INVALID` with every problem on a line of its own (`details` has them as data). */

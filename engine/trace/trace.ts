@@ -100,8 +100,9 @@ function plain(value: unknown): Json {
   return JSON.parse(JSON.stringify(value)) as Json
 }
 
-/** The file that would load as this workflow. */
-export function toSource({ id, name, type, env, settings, nodes, edges }: Workflow): JsonObject {
+/** The file that would load as this workflow, as the same definition. */
+export function toSource({ id, name, type, env, settings: all, fromHost = [], nodes, edges }: Workflow): JsonObject {
+  const settings = Object.fromEntries(Object.entries(all).filter(([key]) => !fromHost.some(each => each === key)))
   return plain({
     id,
     name,

@@ -27,7 +27,8 @@ export class Cluster {
     const dir = mkdtempSync(join(tmpdir(), 'theoneeye-torture-'))
     for (const folder of ['workflows', 'files']) mkdirSync(join(dir, folder))
     writeFileSync(join(dir, 'workflows', 'torture.json'), JSON.stringify(workflow))
-    const redis = await RedisServer.start({ appendonly: 'yes' })
+    // with `everysec` a killed server may lose what it has said yes to: it writes later while the disk is busy
+    const redis = await RedisServer.start({ appendonly: 'yes', args: ['--appendfsync', 'always'] })
     const all: Daemon[] = []
     for (let number = 1; number <= daemons; number++) {
       const proxy = await TcpProxy.start(redis.port)

@@ -6,7 +6,14 @@ import { loadWorkflow, requireWorkflow } from '../../../engine/graph/load-workfl
 import type { JsonObject } from '../../../engine/json.ts'
 import { defaultRegistry } from '../../../engine/node/node-registry.ts'
 import { secretsOf } from '../../../engine/trace/redact.ts'
-import { openTrace, parseHeader, parseLine, readIteration, type TraceLine } from '../../../engine/trace/trace.ts'
+import {
+  openTrace,
+  parseHeader,
+  parseLine,
+  readIteration,
+  type TraceLine,
+  toSource,
+} from '../../../engine/trace/trace.ts'
 
 const registry = defaultRegistry()
 const folder = join(import.meta.dirname, '../../../fixtures/workflows')
@@ -31,6 +38,16 @@ function withForm(form: JsonObject): JsonObject {
 }
 
 describe('a header', () => {
+  it.each(['counter-log.json', 'pools.json'])('of %s is the same definition whatever its host sets', name => {
+    const text = readFileSync(join(folder, name), 'utf8')
+    const host = { lease_seconds: 2, drain_timeout_seconds: 7.5 }
+    const graph = requireWorkflow(text, { registry, name, host })
+    expect(graph.workflow.settings).toMatchObject(host)
+    const again = requireWorkflow(toSource(graph.workflow), { registry, name })
+    expect(again.hash).toBe(graph.hash)
+    expect(again.loops.map(loop => loop.hash)).toEqual(graph.loops.map(loop => loop.hash))
+  })
+
   const names = readdirSync(folder).filter(name => name.endsWith('.json'))
 
   it.each(names)('of %s loads as the same definition', name => {
