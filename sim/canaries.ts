@@ -140,6 +140,19 @@ export const canaries = {
     'count>slow slow>out out>in in>wait wait>done',
     { loops: { in: { replicas: 3 } } },
   ),
+  /** Loops in a thread and in a process. */
+  pooled: workflow(
+    'pooled',
+    [
+      count(30),
+      ['out', 'queue-writer'],
+      ['in', 'queue-reader'],
+      ['slow', 'static-delay-node', { interval: 0.04, unit: 'seconds' }],
+      ['done', 'queue-writer', { queue_name: 'done' }],
+    ],
+    'count>out out>in in>slow slow>done',
+    { loops: { count: { pool: 'thread' }, in: { pool: 'process' } } },
+  ),
 } as const
 
 export type CanaryName = keyof typeof canaries

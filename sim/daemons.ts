@@ -49,6 +49,8 @@ export type DaemonsHost = {
   forget(teller: string): void
   /** `teller`: a life of a daemon, or one of its workers. */
   event(event: EngineEvent, daemon: number, teller: string): void
+  /** The invariant `supervision` does not hold. */
+  broken(expected: string, seen: string): void
   /** An engine ended with an error that is nobody's but its own. */
   failed(error: unknown): void
 }
@@ -245,8 +247,8 @@ export class Daemons {
   }
 
   #pools(wire: Wire, local: LocalTime): InstanceOptions['pools'] {
-    const { files, graphFor, tell, forget, failed } = this.#host
-    return { wire, local, files, graphFor, tell, forget, failed }
+    const { files, graphFor, tell, forget, broken } = this.#host
+    return { wire, local, files, graphFor, tell, forget, broken }
   }
 
   #crash(daemon: Daemon, instance: Instance): void {

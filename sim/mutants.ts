@@ -8,6 +8,7 @@ import type { CanaryName } from './canaries.ts'
 import type { FaultKind } from './faults.ts'
 import { daemonMutants } from './mutants-daemon.ts'
 import { liveMutants } from './mutants-lives.ts'
+import { poolMutants } from './mutants-pools.ts'
 import { runMutants } from './mutants-run.ts'
 import { storeMutants } from './mutants-store.ts'
 
@@ -38,4 +39,10 @@ export const canary: Mutant = {
   caughtBy: ['conservation'],
 }
 
-export const mutants: readonly Mutant[] = [...storeMutants, ...runMutants, ...liveMutants, ...daemonMutants]
+export const mutants: readonly Mutant[] = [
+  ...storeMutants,
+  ...runMutants,
+  ...liveMutants,
+  ...daemonMutants,
+  ...poolMutants,
+]

@@ -19,6 +19,7 @@ import { LocalTime, WorkerTime } from './local-time.ts'
 import type { Victim } from './misbehave.ts'
 import type { MemoryFiles } from './outside.ts'
 import { patiencesOf, SimPorts } from './ports.ts'
+import type { Request } from './server.ts'
 import type { Moment, Wire } from './wire.ts'
 
 export type SimPoolsHost = {
@@ -34,14 +35,16 @@ export type SimPoolsHost = {
   tell(line: JsonObject): void
   /** A worker died: what it had begun to tell has no end. */
   forget(teller: string): void
-  /** Something happened that must not. */
-  failed(error: unknown): void
+  /** The invariant `supervision` does not hold. */
+  broken(expected: string, seen: string): void
 }
 
 /** How long a process may take to notice that its daemon is gone, in milliseconds. */
 const noticeMsMax = 2_000
 /** How long a worker takes to begin, in milliseconds. */
 const dispatchMsMax = 60
+/** How long a daemon may take to end a process that stands still, even if it stood still itself, in milliseconds. */
+const patienceMs = 90_000
 const clean: ExitCause = { code: 0, signal: null, outOfMemory: false, message: null, rssBytes: null }
 
 export class SimPools implements Pools {
@@ -134,6 +137,9 @@ class SimWorker implements LoopWorker {
   #silentMs: number | undefined
   /** Until when it slept on purpose or was waited for, once it is dead. */
   #sleptMs = 0
+  /** It heard that it shall drain; by then a claim may be waiting for its turn. */
+  #drains = false
+  readonly #lateClaims = new Set<string>()
   /** Whether its daemon has a reason to end it. */
   #mayBeEnded = false
 
@@ -157,6 +163,7 @@ class SimWorker implements LoopWorker {
     const text = JSON.stringify(message)
     this.#down.send(() => {
       const heard = JSON.parse(text) as ToWorker
+      if (heard.kind === 'drain') this.#drains = true
       if (this.#loop === undefined) this.#inbox.push(heard)
       else this.#loop.receive(heard)
     })
@@ -174,7 +181,7 @@ class SimWorker implements LoopWorker {
 
   terminate(how: 'ask' | 'force'): void {
     if (this.#state === 'dead') return
-    if (!this.#mayBeEnded) this.#host.failed(new Error(`worker ${this.#name} is well, and is ended`))
+    if (!this.#mayBeEnded) this.#host.broken('a worker that is well is not ended', `${this.#name} was`)
     // a process that stands still does nothing about a signal that it might handle
     if (how === 'ask' && this.#silentMs !== undefined) return
     this.#host.wire.time.after(1, () =>
@@ -285,6 +292,7 @@ class SimWorker implements LoopWorker {
       strike: request => {
         wire.strike(request)
         this.#strike(request)
+        if (request.op === 'claim' && this.#drains) this.#claimsLate(request)
       },
     }
   }
@@ -315,9 +323,20 @@ class SimWorker implements LoopWorker {
       this.#local.stick()
       return
     }
-    this.#silentMs = time.ms
+    const sinceMs = time.ms
+    this.#silentMs = sinceMs
+    time.after(patienceMs, () => {
+      if (this.#state === 'dead' || this.#silentMs !== sinceMs) return
+      this.#host.broken('a process that stands still is ended', `${this.#name} was not, for ${patienceMs / 1_000} s`)
+    })
     this.#process.pause()
     if (Number(hang.ms) > 0) time.after(Number(hang.ms), () => this.#wake())
+  }
+
+  #claimsLate({ args }: Request): void {
+    this.#lateClaims.add(args[3] as string)
+    if (this.#lateClaims.size < 2) return
+    this.#host.broken('a worker that drains begins nothing', `${this.#name} claimed again and again`)
   }
 
   #wake(): void {

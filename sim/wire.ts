@@ -4,7 +4,7 @@ import type { SimTime } from './clock.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
 import type { Time } from './local-time.ts'
 import type { Draws } from './random.ts'
-import type { SimServer } from './server.ts'
+import type { Request, SimServer } from './server.ts'
 
 /** Around an operation: before it is sent, when it is applied, when its reply has come. */
 export type Moment = 'before' | 'applied' | 'replied'
@@ -24,7 +24,7 @@ export type Wire = {
   /** Whoever holds this connection dies now, if the plan says so; true when it did. */
   dies(moment: Moment, at: OperationName): boolean
   /** Something happens to whoever holds this connection, as it sends an operation. */
-  strike(request: OperationName & { args: readonly string[] }): void
+  strike(request: Request): void
   /** A last look at an operation before it arrives; what is not admitted never happens. */
   admits(request: OperationName): boolean
 }

@@ -184,6 +184,7 @@ class World {
       forget: teller => this.#invariants.forget(teller),
       event: (event, daemon, teller) => this.#event(event, daemon, teller),
       failed: error => this.#crashed(error),
+      broken: (expected, seen) => this.#fail('invariant', expected, seen, 'supervision'),
     })
   }
 

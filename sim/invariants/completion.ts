@@ -19,6 +19,8 @@ class Completion implements Invariant {
   /** By run and loop: how often it ended, and how often that was told. */
   #endings = new Map<string, number>()
   #told = new Map<string, number>()
+  /** What a worker told may be on its way while the server goes back in time: it comes once more than it counts. */
+  #onTheWay = new Set<string>()
 
   constructor({ graph, report }: InvariantContext) {
     this.#graph = graph
@@ -45,7 +47,8 @@ class Completion implements Invariant {
     const name = `${event.run} ${event.loop}`
     const told = countUp(this.#told, name)
     const ended = this.#endings.get(name) ?? 0
-    if (told > Math.max(1, ended)) this.#report(`loop "${event.loop}" completes once`, 'it completed again')
+    if (told > Math.max(1, ended) && !this.#onTheWay.delete(event.loop))
+      this.#report(`loop "${event.loop}" completes once`, 'it completed again')
   }
 
   end({ db }: EndState): void {
@@ -61,6 +64,7 @@ class Completion implements Invariant {
       this.#ended = new Set(ended)
       this.#endings = new Map(endings)
       this.#told = new Map(told)
+      this.#onTheWay = new Set(this.#graph.loops.filter(({ pool }) => pool !== 'async').map(({ id }) => id))
     }
   }
 

@@ -20,6 +20,7 @@ import type { EndState, Invariant, InvariantContext, MakeInvariant, Sent, Violat
 import { isolation } from './isolation.ts'
 import { lifecycle } from './lifecycle.ts'
 import { sequential } from './sequential.ts'
+import { supervision } from './supervision.ts'
 import { wishes } from './wishes.ts'
 
 export const allInvariants: readonly MakeInvariant[] = [
@@ -35,6 +36,7 @@ export const allInvariants: readonly MakeInvariant[] = [
   drain,
   lifecycle,
   isolation,
+  supervision,
   completion,
   check,
   exactlyOnce,

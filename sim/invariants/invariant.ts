@@ -74,6 +74,8 @@ export const inWords = {
   isolation: 'a loop that fails or hangs holds no other up',
   lifecycle: 'node instances are set up and cleaned up once, and a daemon that ends leaves nothing open',
   determinism: 'one plan, one trace, however often it runs',
+  supervision:
+    'a worker that is well is not ended, one that drains begins nothing, and a loop is given up only after crashes in a row',
 } as const
 
 export function describe({ what, expected, seen }: Difference): [string, string] {
