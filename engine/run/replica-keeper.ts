@@ -297,7 +297,8 @@ export class ReplicaKeeper {
     const { graph, ports, killed, onRetry } = this.#host
     if (killed.aborted) return
     const holder = ports.random.nonce('holder')
-    const answer = await this.#retry(() => this.#tryAcquire(holder, previous))
+    // even when the drain took too long: what is served here is released then, too
+    const answer = await this.#retry(() => this.#tryAcquire(holder, previous), killed)
     if (answer.kind !== 'acquired') return
     const id = { workflow: graph.workflow.id, loop: this.loop.id, replica: this.#number }
     const store = new ReplicaStore(id, { ...answer, holder }, { ...ports, aborted: killed, killed, onRetry })
@@ -309,10 +310,9 @@ export class ReplicaKeeper {
     throw error
   }
 
-  #retry<T>(call: () => Promise<T>): Promise<T> {
-    const { ports, control, onRetry } = this.#host
-    // also while it drains: Redis may have given the lease although nobody was told, and nobody would give it back
-    const signal = control.aborted
+  /** Also while it drains: Redis may have given the lease although nobody was told, and nobody would give it back. */
+  #retry<T>(call: () => Promise<T>, signal = this.#host.control.aborted): Promise<T> {
+    const { ports, onRetry } = this.#host
     return retryTransient({ clock: ports.clock, signal, pauseMsMax: limits.wakeWaitMs, onRetry }, call)
   }
 

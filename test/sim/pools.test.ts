@@ -78,6 +78,13 @@ describe.each<WorkerPool>(['thread', 'process'])('a loop in a simulated %s', poo
     expect([starts, stats.faults['worker-hang']]).toEqual([4, 3])
   })
 
+  it('is given back by a daemon that was told to stop, although its worker had to be ended', async () => {
+    const hang = fault('worker-hang', 'claim in 1', { how: 'loop', ms: 0 })
+    const { failure, stats } = await run(pool, [hang, fault('stop', 'claim in 1')])
+    expect(failure).toBeUndefined()
+    expect([stats.faults['worker-hang'], stats.faults.stop]).toEqual([1, 1])
+  })
+
   it('goes on when its process stands still for a moment only', async () => {
     const hang = fault('worker-hang', 'commit in 1', { how: 'process', ms: 3_000 })
     const { failure, starts } = await run('process', [hang])
