@@ -6,7 +6,7 @@
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import { keysOf } from '../../engine/store/keys.ts'
 import type { Applied } from '../server.ts'
-import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
+import { type Invariant, type InvariantContext, type MakeInvariant, type Report, takesLease } from './invariant.ts'
 
 /** Operations whose arguments begin with loop, replica, holder, and that do the work of a loop. */
 const works = new Set(['claim', 'commit', 'delay', 'complete'])
@@ -27,7 +27,7 @@ class Definition implements Invariant {
     const { op, args, outcome, db } = applied
     if (!outcome.changed) return
     const [loop = '', , holder = ''] = args
-    if (op === 'acquire') this.#mayLease(loop, holder, args[10] ?? '', db)
+    if (takesLease(applied)) this.#mayLease(loop, holder, args[10] ?? '', db)
     if (works.has(op)) this.#mayWork(op, loop, this.#leased.get(holder), db)
   }
 

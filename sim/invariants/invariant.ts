@@ -28,6 +28,11 @@ export type EndState = {
 /** An operation as it leaves a daemon. */
 export type Sent = OperationName & { pid: number; args: readonly string[] }
 
+/** Whether somebody got the lease of a replica; who finds its loop ended may give back the lease of somebody gone. */
+export function takesLease({ op, outcome }: Applied): boolean {
+  return op === 'acquire' && outcome.ok && outcome.changed && !String(outcome.reply).startsWith('ended')
+}
+
 export type Report = (expected: string, seen: string) => void
 
 export interface Invariant {

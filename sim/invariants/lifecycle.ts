@@ -7,7 +7,7 @@ import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import { keysOf, replicaName } from '../../engine/store/keys.ts'
 import type { InstanceNews, LifeNews } from '../life.ts'
 import type { Applied } from '../server.ts'
-import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
+import { type Invariant, type InvariantContext, type MakeInvariant, type Report, takesLease } from './invariant.ts'
 
 type Phase = 'made' | 'set up' | 'cleaned up'
 
@@ -15,7 +15,6 @@ class Lifecycle implements Invariant {
   readonly name = 'lifecycle'
   readonly #report: Report
   readonly #keys: ReturnType<typeof keysOf>
-  readonly #inWorkers: ReadonlySet<string>
   /** By life, then by instance. */
   readonly #instances = new Map<number, Map<number, { node: string; phase: Phase }>>()
 
@@ -27,7 +26,6 @@ class Lifecycle implements Invariant {
   constructor({ graph, report }: InvariantContext) {
     this.#report = report
     this.#keys = keysOf(graph.workflow.id)
-    this.#inWorkers = new Set(graph.loops.filter(({ pool }) => pool !== 'async').map(({ id }) => id))
   }
 
   instance({ pid, instance, node, what }: InstanceNews): void {
@@ -44,8 +42,9 @@ class Lifecycle implements Invariant {
     ofLife.set(instance, { node, phase: what === 'is set up' ? 'set up' : 'cleaned up' })
   }
 
-  applied({ op, args, outcome }: Applied): void {
-    if (op === 'acquire' && outcome.ok && outcome.changed) {
+  applied(applied: Applied): void {
+    const { op, args, outcome } = applied
+    if (takesLease(applied)) {
       const name = replicaName(args[0] ?? '', Number(args[1]))
       this.#excused.add(this.#holders.get(name) ?? '')
       this.#holders.set(name, args[2] ?? '')
@@ -66,18 +65,11 @@ class Lifecycle implements Invariant {
       this.#report(`${who}, cleans its instances up`, `one of node "${kept.node}" was ${kept.phase}`)
     if (open.length > 0) this.#report(`${who}, leaves nothing open`, open.join(', '))
     for (const name of db.smembers(this.#keys.replicas)) {
-      if (this.#diedAtItsEnd(name, db)) continue
       const holder = db.hget(this.#keys.replica(name), 'holder') ?? ''
       const isHis = db.hget(this.#keys.replica(name), 'pid') === String(pid)
       if (holder !== '' && isHis && !this.#excused.has(holder))
         this.#report(`${who}, gives its leases back`, `it holds "${name}" as ${holder}`)
     }
-  }
-
-  /** A worker that dies between the end of its loop and its release leaves a lease that nobody will want again. */
-  #diedAtItsEnd(name: string, db: Keyspace): boolean {
-    const loop = name.slice(0, name.lastIndexOf(':'))
-    return this.#inWorkers.has(loop) && db.hexists(this.#keys.ended, loop) === 1
   }
 }
 

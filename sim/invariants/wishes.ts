@@ -1,7 +1,7 @@
 /** A workflow that somebody stopped or killed is served by nobody who came after that, until somebody takes it back. */
 import { keysOf } from '../../engine/store/keys.ts'
 import type { Applied } from '../server.ts'
-import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
+import { type Invariant, type InvariantContext, type MakeInvariant, type Report, takesLease } from './invariant.ts'
 
 class Wishes implements Invariant {
   readonly name = 'wishes'
@@ -15,14 +15,15 @@ class Wishes implements Invariant {
     this.#keys = keysOf(graph.workflow.id)
   }
 
-  applied({ op, args, ms, outcome, db }: Applied): void {
+  applied(applied: Applied): void {
+    const { op, args, ms, outcome, db } = applied
     if (!outcome.changed) return
     if (op === 'desire' && args[0] === '') {
       const isStopped = args[1] === 'stop' || args[1] === 'kill'
       this.#stoppedMs = isStopped ? ms : Number.POSITIVE_INFINITY
     }
     const wish = db.hget(this.#keys.desired, '')
-    if (op !== 'acquire' || (wish !== 'stop' && wish !== 'kill')) return
+    if (!takesLease(applied) || (wish !== 'stop' && wish !== 'kill')) return
     const [loop, , holder] = args
     const cameMs = Number(args[7])
     if (cameMs <= this.#stoppedMs) return

@@ -49,6 +49,12 @@ const mutants: readonly [name: string, script: string, find: string, replace: st
   ['recovery reverses order', 'acquire', 'for i = #claims, 1, -1 do', 'for i = 1, #claims do'],
   ['a death is not charged', 'acquire', "if mark == 'charge' then flags = text(tonumber(flags) + 1) end", ''],
   ['a lease that has not run out is free', 'acquire', '~= gone and left > 0', '~= gone and left > 9e15'],
+  [
+    'what died after the end of its loop holds it for ever',
+    'acquire',
+    "current ~= '' and current == gone then\n    redis",
+    'false then\n    redis',
+  ],
   ['a drain charges what it gives back', 'release', "returnClaims(name, 'none')", "returnClaims(name, 'charge')"],
   [
     'a loop ends although claims are left',

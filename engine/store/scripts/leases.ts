@@ -5,7 +5,8 @@
  * acquire: loop, replica, holder, token, lease ms, boot, pid, start, a holder known to be gone (or ''), blame|spare, the loop's
  *   hash, run, seed
  *   → `acquired\nSEQ\nITERATIONS\nRETURNED\npause or nothing`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `ended\nSTATUS OF
- *   THE RUN`, `changed` (another run), `outdated\nSTATUS OF THE RUN` (another definition of the loop), `yield\nMS LEFT`
+ *   THE RUN` (the lease of the one that is gone is given back), `changed` (another run), `outdated\nSTATUS OF THE RUN`
+ *   (another definition of the loop), `yield\nMS LEFT`
  * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what the loop shall be doing (a wish, or
  *   `yield`: let go of it); then a line each: the workflow's wish, the status of the run
  * release: loop, replica, holder, token, seq, what happens to claims (return|keep) → `released\nRETURNED`
@@ -35,11 +36,17 @@ if not is(r, 'hash') or not claimsReturnable(name) then return wrongType end
 if redis.call('HGET', r, 'last_token') == token then return redis.call('HGET', r, 'last_answer') end
 if redis.call('HGET', P .. 'meta', 'run') ~= run or redis.call('HGET', P .. 'meta', 'seed') ~= seed then return 'changed' end
 local status = redis.call('HGET', P .. 'meta', 'status')
-if redis.call('HGET', P .. 'ended', loop) == run then return 'ended\\n' .. status end
+local current = redis.call('HGET', r, 'holder') or ''
+if redis.call('HGET', P .. 'ended', loop) == run then
+  if current ~= '' and current == gone then
+    redis.call('HDEL', r, 'lease_until')
+    redis.call('HSET', r, 'holder', '')
+  end
+  return 'ended\\n' .. status
+end
 if redis.call('HGET', P .. 'loops', loop) ~= hash then return 'outdated\\n' .. status end
 local yieldMs = tonumber(redis.call('HGET', P .. 'yields', loop) or '0') - timeMs()
 if yieldMs > 0 then return 'yield\\n' .. text(yieldMs) end
-local current = redis.call('HGET', r, 'holder') or ''
 local left = tonumber(redis.call('HGET', r, 'lease_until') or '0') - timeMs()
 if current ~= '' and current ~= holder and current ~= gone and left > 0 then
   local who = redis.call('HMGET', r, 'boot', 'pid', 'start')
@@ -76,11 +83,17 @@ export const acquire: Script = {
     if (db.hget(r, 'last_token') === token) return db.hget(r, 'last_answer')
     if (db.hget(`${p}meta`, 'run') !== run || db.hget(`${p}meta`, 'seed') !== seed) return 'changed'
     const status = db.hget(`${p}meta`, 'status')
-    if (db.hget(`${p}ended`, loop) === run) return `ended\n${status}`
+    const current = db.hget(r, 'holder') ?? ''
+    if (db.hget(`${p}ended`, loop) === run) {
+      if (current !== '' && current === gone) {
+        db.hdel(r, 'lease_until')
+        db.hset(r, 'holder', '')
+      }
+      return `ended\n${status}`
+    }
     if (db.hget(`${p}loops`, loop) !== hash) return `outdated\n${status}`
     const yieldMs = Number(db.hget(`${p}yields`, loop) ?? '0') - db.timeMs()
     if (yieldMs > 0) return `yield\n${yieldMs}`
-    const current = db.hget(r, 'holder') ?? ''
     const leftMs = Number(db.hget(r, 'lease_until') ?? '0') - db.timeMs()
     if (current !== '' && current !== holder && current !== gone && leftMs > 0) {
       return ['held', current, db.hget(r, 'boot'), db.hget(r, 'pid'), db.hget(r, 'start'), leftMs].join('\n')
