@@ -52,7 +52,17 @@ describe('sim', () => {
     expect([code, lines.length]).toEqual([0, 1])
     const summary = JSON.parse(lines[0] as string) as JsonObject
     expect(summary).toMatchObject({ type: 'summary', runs: 5 + found, failures: 0, inconclusive: 0 })
-    const fields = ['commits', 'crashes', 'failures', 'faults_applied', 'inconclusive', 'iterations', 'never_reached']
+    const medians = ['median_commits', 'median_faults']
+    const fields = [
+      'commits',
+      'crashes',
+      'failures',
+      'faults_applied',
+      'inconclusive',
+      'iterations',
+      ...medians,
+      'never_reached',
+    ]
     expect(Object.keys(summary).sort()).toEqual([...fields, 'runs', 'simulated_ms', 'trace_hash', 'type', 'wall_ms'])
     expect(summary.iterations).toBeGreaterThanOrEqual(40)
   })
