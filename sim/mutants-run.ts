@@ -53,9 +53,9 @@ export const runMutants: readonly Mutant[] = [
   {
     name: 'join that runs for each of its branches',
     file: 'run/iteration',
-    find: 'const live = next.filter(each => each.live)',
-    replace: `const live = next.filter(each => each.live)
-        for (const each of [...live]) if (plan.steps[each.step].incoming.length > 1) live.push(each)`,
+    find: 'const live = liveOf(next)',
+    replace: `const live = [...liveOf(next)]
+        for (const each of liveOf(next)) if (pass.plan.steps[each.step].incoming.length > 1) live.push(each)`,
     caughtBy: ['branches', 'crash'],
     canary: 'shapes',
   },
@@ -112,14 +112,14 @@ export const runMutants: readonly Mutant[] = [
   },
   {
     name: 'garbage is taken for an answer',
-    file: 'run/iteration',
+    file: 'run/node-answer',
     find: 'freezeJson(output.data, what)',
     replace: 'void output.data',
     caughtBy: ['exactly-once', 'crash'],
   },
   {
     name: 'a node that answers something else is believed',
-    file: 'run/iteration',
+    file: 'run/node-answer',
     find: "if (typeof output?.id !== 'string' ||",
     replace: "if (output !== undefined && typeof output !== 'string' && 0 &&",
     caughtBy: ['exactly-once', 'crash', 'fail-fast'],

@@ -44,6 +44,8 @@ export type Form = { readonly fields: Readonly<Record<string, Field>>; readonly 
 export interface CompiledForm {
   /** As given, unknown keys included, with defaults filled in. */
   readonly values: JsonObject
+  /** What `render` gives whatever the item, when no field holds a template. */
+  readonly constant: JsonObject | undefined
   /**
    * The values for one item, all valid; the same frozen object each time when no field holds a template.
    * Throws `FORM_INVALID` (node, field, value) or the template's own code.
@@ -134,6 +136,7 @@ type DynamicField = { name: string; field: Field; value: CompiledValue }
 
 class PreparedForm implements CompiledForm {
   readonly values: JsonObject
+  readonly constant: JsonObject | undefined
   readonly #form: Form
   readonly #constants: JsonObject
   readonly #dynamic: readonly DynamicField[]
@@ -141,12 +144,13 @@ class PreparedForm implements CompiledForm {
   constructor(form: Form, values: JsonObject, constants: JsonObject, dynamic: readonly DynamicField[]) {
     this.#form = form
     this.values = values
+    this.constant = dynamic.length === 0 ? constants : undefined
     this.#constants = constants
     this.#dynamic = dynamic
   }
 
   render(scope: TemplateScope, nodeId: string): JsonObject {
-    if (this.#dynamic.length === 0) return this.#constants
+    if (this.constant !== undefined) return this.constant
     const rendered: JsonObject = { ...this.#constants }
     for (const { name, field, value } of this.#dynamic) {
       const result = withDefault(evaluate(value, scope, { node: nodeId, field: name }), field, 'rendered')

@@ -7,13 +7,19 @@
 import { limits } from '../limits.ts'
 import type { Clock } from '../ports.ts'
 import type { Pulse } from './pulse.ts'
+import { takeOut } from './take-out.ts'
 import { noReason } from './within.ts'
 
-export type Deadline = { readonly atMs: number; readonly expire: () => void }
+/** `atMs` of the monotonic clock; Infinity: never, but somebody works. */
+export interface Deadline {
+  readonly atMs: number
+  expire(): void
+}
 
 export class Deadlines {
   readonly #clock: Clock
-  readonly #pending = new Set<Deadline>()
+  /** Few at a time: those of one iteration. */
+  readonly #pending: Deadline[] = []
   #sleeper: AbortController | undefined
   #wakesAtMs = Number.POSITIVE_INFINITY
 
@@ -24,24 +30,22 @@ export class Deadlines {
     this.#pulse = pulse
   }
 
-  /** Calls `expire` at `atMs` of the monotonic clock unless `remove` comes first; Infinity: never, but somebody works. */
-  add(atMs: number, expire: () => void): Deadline {
-    const deadline = { atMs, expire }
-    this.#pending.add(deadline)
+  /** Calls `expire` at its time unless `remove` comes first. */
+  add(deadline: Deadline): void {
+    this.#pending.push(deadline)
     if (this.#pulse !== undefined) this.#tell(this.#pulse)
     if (deadline.atMs < this.#wakesAtMs) this.#sleep()
-    return deadline
   }
 
   remove(deadline: Deadline): void {
-    this.#pending.delete(deadline)
+    if (!takeOut(this.#pending, deadline)) return
     if (this.#pulse !== undefined) this.#tell(this.#pulse)
   }
 
   /** Once nobody works any more it is the loop's turn to get on. */
   #tell(pulse: Pulse): void {
-    if (this.#pending.size === 0) pulse.progress(this.#clock.monotonic())
-    pulse.workUntil(this.#pending.size === 0 ? 0 : this.#earliest())
+    if (this.#pending.length === 0) pulse.progress(this.#clock.monotonic())
+    pulse.workUntil(this.#pending.length === 0 ? 0 : this.#earliest())
   }
 
   #earliest(): number {
@@ -52,7 +56,7 @@ export class Deadlines {
 
   /** Drops the timer and everything pending. */
   close(): void {
-    this.#pending.clear()
+    this.#pending.length = 0
     this.#stopSleeping()
   }
 
@@ -80,7 +84,7 @@ export class Deadlines {
     const now = this.#clock.monotonic()
     for (const deadline of [...this.#pending]) {
       if (deadline.atMs > now) continue
-      this.#pending.delete(deadline)
+      this.remove(deadline)
       deadline.expire()
     }
     if (this.#pulse !== undefined) this.#tell(this.#pulse)

@@ -21,9 +21,10 @@ import type { EngineEvent, EventSink } from '../trace/events.ts'
 import { Deadlines } from './deadlines.ts'
 import { nextElement } from './dev-element.ts'
 import { type DevSession, DevSessions } from './dev-session.ts'
-import { Iteration, isWithoutItem, NodeFailure } from './iteration.ts'
+import { Iteration, NodeFailure } from './iteration.ts'
 import { LoopEvents } from './loop-events.ts'
 import type { LoopScope } from './loop-scope.ts'
+import { isWithoutItem } from './node-answer.ts'
 
 export type DevRequest = {
   /** A workflow file as it stands, of any shape; only what this node needs of it must be right. */

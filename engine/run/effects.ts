@@ -19,11 +19,10 @@ export type Committed = { state: Reads; runtime: Reads }
 export class Effects {
   readonly pushes: { queue: string; lengthMax: number; entry: string }[] = []
   readonly delays: string[] = []
-  /** As nodes and templates of this iteration see them: what is committed, with its own writes on top. */
-  readonly variables: RuntimeVariables
   /** What an `api` workflow answers, and the node that said so. */
   #response: { said: Response; by: string } | undefined
-  // most iterations write neither
+  // most iterations need none of these
+  #variables: Variables | undefined
   #state: Map<string, string> | undefined
   #runtime: Map<string, string | undefined> | undefined
   readonly #committed: Committed
@@ -34,7 +33,12 @@ export class Effects {
   constructor(committed: Committed, keyPrefix: string) {
     this.#committed = committed
     this.#keyPrefix = keyPrefix
-    this.variables = new Variables(this)
+  }
+
+  /** As nodes and templates of this iteration see them: what is committed, with its own writes on top. */
+  get variables(): RuntimeVariables {
+    this.#variables ??= new Variables(this)
+    return this.#variables
   }
 
   get state(): ReadonlyMap<string, string> {

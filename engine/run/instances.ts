@@ -78,11 +78,12 @@ export class Instances {
   /** What it does counts as the work of a node for whoever watches from outside; `within` is what ends it. */
   async #working(ms: number, work: () => Promise<void>): Promise<void> {
     const { deadlines, clock } = this.#host
-    const deadline = deadlines?.add(clock.monotonic() + ms, () => undefined)
+    const deadline = { atMs: clock.monotonic() + ms, expire: () => undefined }
+    deadlines?.add(deadline)
     try {
       await work()
     } finally {
-      if (deadline !== undefined) deadlines?.remove(deadline)
+      deadlines?.remove(deadline)
     }
   }
 }

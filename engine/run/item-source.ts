@@ -11,8 +11,9 @@ import type { ClaimedEntry } from '../store/entry.ts'
 import type { ClaimWish, CommitAnswer, ReplicaStore } from '../store/replica-store.ts'
 import type { OutcomeNote } from '../trace/trace.ts'
 import { errorNote } from '../trace/witness.ts'
-import { type Iteration, isWithoutItem, NodeFailure } from './iteration.ts'
+import { type Iteration, NodeFailure } from './iteration.ts'
 import type { LoopScope } from './loop-scope.ts'
+import { isWithoutItem } from './node-answer.ts'
 import { Prefetch } from './prefetch.ts'
 
 /** An item on its way into the plan, or one that failed before it got there; `entry` is its claim. */
@@ -163,7 +164,7 @@ export class ItemSource {
     }
     scope.events.iterationStarted(iteration.number)
     iteration.started(producer)
-    iteration.completed(producer, scope.ports.clock.monotonic())
+    iteration.completed(producer, 0)
     return { kind: 'item', iteration, entry: undefined, item: result as NodeOutput }
   }
 
@@ -181,7 +182,7 @@ export class ItemSource {
     if (iteration.effects.state.size > 0) {
       scope.events.iterationStarted(iteration.number)
       iteration.started(failure.node)
-      iteration.failed(failure, scope.ports.clock.monotonic())
+      iteration.failed(failure, 0)
       return { kind: 'failed', iteration, entry: undefined, failure, item }
     }
     await iteration.end()

@@ -13,22 +13,20 @@ import type { HttpCall, NodeContext, Response, RuntimeVariables } from '../node/
 import type { LogLevel } from '../ports.ts'
 import type { Answers, Operation } from '../trace/witness.ts'
 import type { Iteration } from './iteration.ts'
-
-/** Where a node runs: its id, and inside for-each bodies also the elements it runs for. */
-export type NodePlace = { nodeId: string; path: string }
+import type { NodeRun } from './node-run.ts'
 
 export class RunningContext implements NodeContext {
   readonly #form: JsonObject
   readonly #iteration: Iteration
-  readonly #place: NodePlace
+  readonly #run: NodeRun
   #draws = 0
   #ids = 0
   #delays = 0
 
-  constructor(iteration: Iteration, place: NodePlace, form: JsonObject) {
+  constructor(iteration: Iteration, run: NodeRun, form: JsonObject) {
     this.#form = form
     this.#iteration = iteration
-    this.#place = place
+    this.#run = run
   }
 
   get form(): JsonObject {
@@ -94,7 +92,7 @@ export class RunningContext implements NodeContext {
   }
 
   get state() {
-    const node = this.#place.nodeId
+    const node = this.#run.node.id
     return {
       get: () => this.#open().effects.getState(node),
       set: (value: Json) => this.#open().effects.setState(node, value),
@@ -111,7 +109,7 @@ export class RunningContext implements NodeContext {
   }
 
   get respond() {
-    return (response: Response) => this.#open().effects.respond(response, this.#place.nodeId)
+    return (response: Response) => this.#open().effects.respond(response, this.#run.node.id)
   }
 
   get log() {
@@ -120,14 +118,14 @@ export class RunningContext implements NodeContext {
       (message: string, fields: JsonObject = {}) => {
         const { scope, number } = this.#open()
         const where = { workflow: scope.graph.workflow.id, run: scope.run.id, loop: scope.loop.id, iteration: number }
-        scope.ports.log.write(level, message, { ...where, node: this.#place.nodeId, ...fields })
+        scope.ports.log.write(level, message, { ...where, node: this.#run.node.id, ...fields })
       }
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   }
 
   async delay(ms: number): Promise<void> {
     const iteration = this.#open()
-    const field = `${iteration.key}\t${this.#place.path}\t${this.#delays++}`
+    const field = `${iteration.key}\t${this.#run.place}\t${this.#delays++}`
     iteration.effects.delays.push(field)
     const wakeAt = this.#now() + Math.max(0, ms)
     const until = await this.#call('delay', { ms }, () => iteration.scope.delayUntil(field, wakeAt))
@@ -137,7 +135,7 @@ export class RunningContext implements NodeContext {
   #now(): number {
     const { scope, witness } = this.#open()
     const { clock } = scope.ports
-    return witness === undefined ? clock.now() : witness.now(this.#place.path, () => clock.now())
+    return witness === undefined ? clock.now() : witness.now(this.#run.place, () => clock.now())
   }
 
   #sleep(ms: number): Promise<void> {
@@ -148,16 +146,16 @@ export class RunningContext implements NodeContext {
   /** Asks the outside; through the witness, where there is one. */
   #call<O extends Operation>(op: O, ask: JsonObject, live: () => Promise<Answers[O]>): Promise<Answers[O]> {
     const { witness } = this.#open()
-    return witness === undefined ? live() : witness.call({ at: this.#place.path, op, ask }, live)
+    return witness === undefined ? live() : witness.call({ at: this.#run.place, op, ask }, live)
   }
 
   #drawKey(kind: string): string {
-    return `${this.#iteration.key}|${this.#place.path}|${kind}`
+    return `${this.#iteration.key}|${this.#run.place}|${kind}`
   }
 
   #open(): Iteration {
     if (this.#iteration.ended) {
-      const node = this.#place.nodeId
+      const node = this.#run.node.id
       throw new EngineError(
         'ITERATION_ENDED',
         `Cannot use the context of node "${node}": its iteration has ended; await all work in execute`,

@@ -6,7 +6,7 @@
  * its outgoing edges are dead.
  */
 import { assert } from '../errors.ts'
-import type { Plan, PlanStep } from '../graph/flow-graph.ts'
+import type { Plan, PlanEdge, PlanStep } from '../graph/flow-graph.ts'
 
 export type Decided = { step: number; live: boolean }
 
@@ -17,7 +17,7 @@ export class Walk {
 
   constructor(plan: Plan) {
     this.#plan = plan
-    this.#live = plan.edges.map(() => undefined)
+    this.#live = new Array(plan.edges.length)
     this.#open = plan.steps.map(step => step.incoming.length)
   }
 
@@ -54,12 +54,13 @@ export class Walk {
     let dead: number[] | undefined
     for (let edge: number | undefined = first; edge !== undefined; edge = dead?.pop()) {
       assert(this.#live[edge] === undefined, () => `Edge ${edge} is settled once`)
-      this.#live[edge] = live && edge === first
-      const to = this.#plan.edges[edge]?.to as number
+      const isLive = live && edge === first
+      this.#live[edge] = isLive
+      const to = (this.#plan.edges[edge] as PlanEdge).to
       const open = (this.#open[to] as number) - 1
       this.#open[to] = open
       if (open > 0) continue
-      const runs = this.#plan.steps[to]?.incoming.some(input => this.#live[input] === true) === true
+      const runs = isLive || this.#plan.steps[to]?.incoming.some(input => this.#live[input] === true) === true
       decided.push({ step: to, live: runs })
       if (runs) continue
       dead ??= []

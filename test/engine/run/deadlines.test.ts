@@ -25,7 +25,9 @@ describe('Deadlines', () => {
   test('expire in order, each at its time, on one timer', async () => {
     const { timers, deadlines } = setUp()
     const expired: string[] = []
-    for (const ms of [300, 100, 200]) deadlines.add(ms, () => expired.push(`${ms} at ${timers.now}`))
+    for (const ms of [300, 100, 200]) {
+      deadlines.add({ atMs: ms, expire: () => expired.push(`${ms} at ${timers.now}`) })
+    }
     expect(timers.countTimers()).toBe(1)
     await timers.tickAsync(1000)
     expect(expired).toEqual(['100 at 100', '200 at 200', '300 at 300'])
@@ -35,8 +37,9 @@ describe('Deadlines', () => {
   test('a removed one never expires, and closing leaves no timer', async () => {
     const { timers, deadlines } = setUp()
     const expired: number[] = []
-    const first = deadlines.add(100, () => expired.push(1))
-    deadlines.add(150, () => expired.push(2))
+    const first = { atMs: 100, expire: () => expired.push(1) }
+    deadlines.add(first)
+    deadlines.add({ atMs: 150, expire: () => expired.push(2) })
     deadlines.remove(first)
     await timers.tickAsync(120)
     deadlines.close()
