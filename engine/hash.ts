@@ -8,11 +8,17 @@ const starts = [0x811c9dc5, 0x9e3779b9, 0x7f4a7c15, 0x94d049bb] as const
 
 type Lanes = [number, number, number, number]
 
+/** Two hex digits per byte: several times as fast as `toString(16)`, and every item that is claimed is hashed. */
+const bytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /** 128 bits as 32 hex digits. */
 export function hashText(text: string): string {
-  return lanesOf(text)
-    .map(lane => lane.toString(16).padStart(8, '0'))
-    .join('')
+  const [a, b, c, d] = lanesOf(text)
+  return hex(a) + hex(b) + hex(c) + hex(d)
+}
+
+function hex(lane: number): string {
+  return `${bytes[lane >>> 24]}${bytes[(lane >>> 16) & 255]}${bytes[(lane >>> 8) & 255]}${bytes[lane & 255]}`
 }
 
 /** A number in [0, 1) with 53 bits of chance: the same text always gives the same one. */
