@@ -9,8 +9,10 @@ import { hostname } from 'node:os'
 import { EngineError, messageOf } from '../engine/errors.ts'
 import { FlowDaemon, type WorkflowStatus } from '../engine/flow-daemon.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import type { HostSettings } from '../engine/graph/load-workflow.ts'
+import { limits } from '../engine/limits.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
-import type { Clock } from '../engine/ports.ts'
+import type { Clock, Ports } from '../engine/ports.ts'
 import type { EventSink } from '../engine/trace/events.ts'
 import { changedKeys, type DaemonConfig } from './config.ts'
 import { openDaemonRedis } from './daemon-redis.ts'
@@ -21,8 +23,9 @@ import { SystemPools } from './pools.ts'
 import { QueueWatch } from './queue-watch.ts'
 import { meterRedis } from './redis-metered.ts'
 import { sayReload } from './reload-log.ts'
+import { Api } from './routes-api.ts'
 import { addHealthRoutes, type Readiness } from './routes-health.ts'
-import { type HttpServer, startServer } from './server.ts'
+import { type HttpServer, type Routes, startServer } from './server.ts'
 import { openRegistry } from './session.ts'
 import { type LeveledLog, systemClock, systemFiles, systemHost, systemHttp, systemRandom } from './system-ports.ts'
 import { version } from './version.ts'
@@ -70,6 +73,9 @@ export class RunningDaemon {
   #registry: NodeRegistry | undefined
   #files: WorkflowFile[] = []
   #graphs: ReadonlyMap<string, FlowGraph> = new Map()
+  /** What of Redis runs here. */
+  #definitions: readonly FlowGraph[] = []
+  #api: Api | undefined
   #engine: FlowDaemon | undefined
   #queues: QueueWatch | undefined
   #server: HttpServer | undefined
@@ -110,9 +116,13 @@ export class RunningDaemon {
     this.#sayFiles(this.#files)
     refuseAllBroken(this.#files)
     this.#graphs = chooseGraphs(this.#files, new Map())
-    const engine = await this.#openEngine()
-    this.#server = await startServer(this.#config.listen, [app => addHealthRoutes(app, this.#healthSource())])
-    await engine.open([...this.#graphs.values()])
+    const { engine, api } = await this.#openEngine()
+    const addHealth: Routes = app => addHealthRoutes(app, this.#healthSource())
+    const routes = [addHealth, api.routes]
+    this.#server = await startServer(this.#config.listen, routes, this.#options.log)
+    this.#definitions = await this.#definitionsNow()
+    await engine.open(this.#wanted(this.#graphs))
+    void this.#watchDefinitions()
     this.#isStarted = true
     this.#info(`ready: ${this.summary()}, health and metrics at ${this.url}`)
   }
@@ -158,7 +168,8 @@ export class RunningDaemon {
       this.#info('stopping: running iterations end first')
       const drained = new AbortController()
       void this.#killLate(drained.signal)
-      await Promise.all([this.#engine?.stop(), this.#reloading])
+      const drainMs = this.#config.drain_timeout_seconds * 1_000
+      await Promise.all([this.#engine?.stop(), this.#api?.drain(drainMs), this.#reloading])
       drained.abort()
       await this.#close('stopped')
     }
@@ -168,13 +179,14 @@ export class RunningDaemon {
   /** Waits for nothing; what was under way is recovered at the next start. */
   async kill(): Promise<void> {
     this.#ending.abort()
+    this.#api?.kill()
     await this.#engine?.kill()
     await this.#close('killed')
   }
 
   // --- starting
 
-  async #openEngine(): Promise<FlowDaemon> {
+  async #openEngine(): Promise<{ engine: FlowDaemon; api: Api }> {
     const { log, onEvent } = this.#options
     const opened = await openDaemonRedis(this.#config, { clock: this.#clock, log })
     const { redis: redisUrl, files: filesDir, nodes: nodesDir } = this.#config
@@ -186,32 +198,39 @@ export class RunningDaemon {
     const redis = meterRedis(opened.redis, this.#metrics)
     this.#queues = new QueueWatch(redis, this.#clock)
     const toLog = eventLog(log, this.#clock)
-    const engine = new FlowDaemon({
-      ports: {
-        clock: this.#clock,
-        random: systemRandom(),
-        redis,
-        host: systemHost(),
-        http: systemHttp(),
-        files: systemFiles(this.#config.files),
-        log,
-      },
-      pools,
-      about: { host: hostname(), version },
-      onEvent: event => {
-        this.#metrics.see(event)
-        toLog(event)
-        onEvent?.(event)
-      },
-    })
+    const ports: Ports = {
+      ...{ clock: this.#clock, random: systemRandom(), redis, host: systemHost(), http: systemHttp(), log },
+      files: systemFiles(this.#config.files),
+    }
+    const tell: EventSink = event => {
+      this.#metrics.see(event)
+      toLog(event)
+      onEvent?.(event)
+    }
+    const engine = new FlowDaemon({ ports, pools, about: { host: hostname(), version }, onEvent: tell })
     this.#engine = engine
-    return engine
+    this.#api = this.#openApi(ports, tell)
+    return { engine, api: this.#api }
+  }
+
+  #openApi(ports: Ports, onEvent: EventSink): Api {
+    return new Api({
+      ...{ ports, onEvent, registry: this.#registry as NodeRegistry, host: this.#hostSettings() },
+      // a broken file goes on as what it was
+      files: () => this.#files.map(file => ({ ...file, graph: this.#graphs.get(file.file) ?? file.graph })),
+      status: () => this.status(),
+      onChange: () => void this.#takeOverDefinitions(),
+    })
+  }
+
+  #hostSettings(): HostSettings {
+    const { lease_seconds, drain_timeout_seconds } = this.#config
+    return { lease_seconds, drain_timeout_seconds }
   }
 
   #readFiles(): Promise<WorkflowFile[]> {
-    const { workflows, lease_seconds, drain_timeout_seconds } = this.#config
     const registry = this.#registry as NodeRegistry
-    return readWorkflowFolder(workflows, { registry, host: { lease_seconds, drain_timeout_seconds } })
+    return readWorkflowFolder(this.#config.workflows, { registry, host: this.#hostSettings() })
   }
 
   #watchFiles(): void {
@@ -234,10 +253,45 @@ export class RunningDaemon {
     this.#files = files
     const graphs = chooseGraphs(files, this.#graphs)
     if (this.#ending.signal.aborted) return
-    const reports = (await this.#engine?.reload([...graphs.values()])) ?? []
+    const reports = (await this.#engine?.reload(this.#wanted(graphs))) ?? []
     sayReload(this.#options.log, reports)
     const refused = reports.filter(({ status }) => status === 'refused').map(({ workflow }) => workflow)
     this.#graphs = withoutRefused(graphs, this.#graphs, new Set(refused))
+  }
+
+  /** The files that run in loops, and the definitions in Redis that no file hides. */
+  #wanted(files: ReadonlyMap<string, FlowGraph>): FlowGraph[] {
+    const ofFiles = [...files.values()]
+    const ids = new Set(ofFiles.map(({ workflow }) => workflow.id))
+    const others = this.#definitions.filter(({ workflow }) => !ids.has(workflow.id))
+    return [...ofFiles.filter(({ workflow }) => workflow.type === 'production'), ...others]
+  }
+
+  /** The last ones known while Redis is away. */
+  #definitionsNow(): Promise<readonly FlowGraph[]> {
+    return (this.#api as Api).definitions().catch(() => this.#definitions)
+  }
+
+  /** Also those that another daemon has changed. */
+  async #watchDefinitions(): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      await this.#clock.sleep(limits.attendMs, this.#ending.signal).catch(() => undefined)
+      await this.#takeOverDefinitions()
+    }
+  }
+
+  #takeOverDefinitions(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reloadDefinitions()).catch(error => this.#error(error))
+    return this.#reloading
+  }
+
+  async #reloadDefinitions(): Promise<void> {
+    const definitions = await this.#definitionsNow()
+    const before = this.#definitions
+    const isSame = definitions.length === before.length && definitions.every((graph, i) => graph === before[i])
+    if (isSame || this.#ending.signal.aborted) return
+    this.#definitions = definitions
+    sayReload(this.#options.log, (await this.#engine?.reload(this.#wanted(this.#graphs))) ?? [])
   }
 
   #takeOver(config: DaemonConfig): void {
@@ -271,7 +325,7 @@ export class RunningDaemon {
     return {
       readiness: async () => this.readiness(),
       metrics: async () => {
-        const ids = [...this.#graphs.values()].map(graph => graph.workflow.id)
+        const ids = this.#wanted(this.#graphs).map(graph => graph.workflow.id)
         this.#metrics.setQueues((await this.#queues?.look(ids)) ?? [])
         this.#metrics.setState({ ready: this.readiness().ready, brokenFiles: this.#brokenFiles().length })
         return this.#metrics.text()
@@ -283,7 +337,7 @@ export class RunningDaemon {
 
   /** The engine ends its drains itself; this is for a Redis that does not answer its last calls. */
   async #killLate(drained: AbortSignal): Promise<void> {
-    const drains = [...this.#graphs.values()].map(graph => graph.workflow.settings.drain_timeout_seconds * 1_000)
+    const drains = this.#wanted(this.#graphs).map(graph => graph.workflow.settings.drain_timeout_seconds * 1_000)
     await this.#clock.sleep(Math.max(0, ...drains) + stopGraceMs, drained).catch(() => undefined)
     if (drained.aborted) return
     this.#options.log.write('warn', 'the drain takes too long; what is under way is recovered at the next start', {})

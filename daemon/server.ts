@@ -1,34 +1,28 @@
 /** The HTTP server: where it listens, how an error looks (spec 4.3). What it answers is in the routes. */
 import { type FastifyInstance, fastify } from 'fastify'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
+import { freezeJson } from '../engine/node/node.ts'
+import type { Log } from '../engine/ports.ts'
+import { ApiError, httpErrorOf } from './http-errors.ts'
 import { formatListen, parseListen } from './listen.ts'
 
 export type Routes = (app: FastifyInstance) => void
 export type HttpServer = { /** `http://127.0.0.1:7878` */ url: string; close(): Promise<void> }
 
-const bodyBytesMax = 1024 * 1024
+/** An item may have a MiB, and what is around it in a request a little more. */
+const bodyBytesMax = 1024 * 1024 + 64 * 1024
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body as it came, for signatures. */
+    rawBody: Buffer | undefined
+  }
+}
 
 /** Rejects with `USAGE` when the address can't be listened at. */
-export async function startServer(listen: string, routes: readonly Routes[]): Promise<HttpServer> {
+export async function startServer(listen: string, routes: readonly Routes[], log?: Log): Promise<HttpServer> {
   const address = parseListen(listen)
-  const app = fastify({
-    bodyLimit: bodyBytesMax,
-    routerOptions: { ignoreTrailingSlash: true },
-    forceCloseConnections: true,
-  })
-  app.setNotFoundHandler(async (request, reply) => {
-    await reply
-      .code(404)
-      .send(errorBody('NOT_FOUND', 'Not found', `there is nothing at ${request.method} ${request.url}`))
-  })
-  app.setErrorHandler(async (error, _request, reply) => {
-    const status = (error as { statusCode?: number }).statusCode ?? 500
-    const what = status < 500 ? 'Bad request' : 'Internal error'
-    await reply
-      .code(status)
-      .send(errorBody(status < 500 ? 'VALIDATION_ERROR' : 'INTERNAL_ERROR', what, messageOf(error)))
-  })
-  for (const add of routes) add(app)
+  const app = buildServer(routes, log)
   try {
     await app.listen(address)
   } catch (error) {
@@ -38,8 +32,59 @@ export async function startServer(listen: string, routes: readonly Routes[]): Pr
   return { url: `http://${formatListen({ host: address.host, port })}`, close: () => app.close() }
 }
 
-function errorBody(code: string, error: string, detail: string) {
-  return { error, detail, error_code: code }
+/** The server without a socket. `log` is told of what is the daemon's own fault. */
+export function buildServer(routes: readonly Routes[], log?: Log): FastifyInstance {
+  const app = fastify({
+    bodyLimit: bodyBytesMax,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
+    forceCloseConnections: true,
+  })
+  readBodies(app)
+  app.setNotFoundHandler(request => {
+    throw new ApiError(404, 'NOT_FOUND', `Not found: there is nothing at ${request.method} ${request.url}`)
+  })
+  app.setErrorHandler(async (error, request, reply) => {
+    const { status, body, headers } = httpErrorOf(error)
+    if (status >= 500) {
+      const where = `${request.method} ${request.routeOptions.url ?? ''}`
+      log?.write(status === 500 ? 'error' : 'warn', `${where}: ${messageOf(error)}`, { code: body.error_code })
+    }
+    await reply.code(status).headers(headers).send(body)
+  })
+  for (const add of routes) add(app)
+  return app
+}
+
+/** JSON is read, checked (depth, `__proto__`) and kept as it came beside it; an empty body is none. All else is text. */
+function readBodies(app: FastifyInstance): void {
+  app.decorateRequest('rawBody', undefined)
+  const parseJson = app.getDefaultJsonParser('error', 'ignore')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    /^application\/(?:[\w.-]+\+)?json\b/,
+    { parseAs: 'buffer' },
+    (request, body: Buffer, done) => {
+      request.rawBody = body
+      if (body.length === 0) return done(null, undefined)
+      void parseJson(request, body.toString('utf8'), (error, value) => {
+        if (error !== null) return done(error)
+        done(jsonFault(value), value)
+      })
+    },
+  )
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    request.rawBody = body
+    done(null, body.length === 0 ? undefined : body.toString('utf8'))
+  })
+}
+
+function jsonFault(value: unknown): Error | null {
+  try {
+    freezeJson(value, () => 'the body')
+    return null
+  } catch (error) {
+    return error as Error
+  }
 }
 
 function cannotListen(listen: string, error: unknown): EngineError {

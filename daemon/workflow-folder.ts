@@ -8,11 +8,20 @@ import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import { type HostSettings, loadWorkflow } from '../engine/graph/load-workflow.ts'
 import { formatProblem } from '../engine/graph/problems.ts'
+import { isJsonObject, type JsonObject } from '../engine/json.ts'
+import { parseJsonText } from '../engine/node/json-text.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { readWorkflowFile } from './session.ts'
 
 /** `file` is its name in the folder; `problems` and `warnings` are lines for people. */
-export type WorkflowFile = { file: string; graph: FlowGraph | undefined; problems: string[]; warnings: string[] }
+export type WorkflowFile = {
+  file: string
+  /** What stands in it, when that is a JSON object. */
+  json?: JsonObject
+  graph: FlowGraph | undefined
+  problems: string[]
+  warnings: string[]
+}
 export type ReadOptions = { registry: NodeRegistry; host: HostSettings }
 
 /** The files `*.json` of the folder, hidden ones left out, by name. Rejects with `USAGE` when the folder can't be read. */
@@ -64,8 +73,10 @@ async function readOne(dir: string, file: string, { registry, host }: ReadOption
   try {
     const { source, name } = await readWorkflowFile(join(dir, file))
     const { graph, problems, warnings } = loadWorkflow(source, { registry, name, host })
+    const { value } = parseJsonText(source.replace(/^\ufeff/, ''))
     return {
       file,
+      ...(isJsonObject(value) ? { json: value } : {}),
       graph,
       problems: problems.map(formatProblem),
       warnings: warnings.map(formatProblem),

@@ -98,6 +98,10 @@ export const limits = {
   batchTokensMax: 100,
   /** Requests that one batch takes in. */
   batchRequestsMax: 256,
+  /** How far the timestamp of a signed webhook may be from now. */
+  signatureAgeMs: 300_000,
+  /** How long a webhook waits for Redis to be back before it is refused. */
+  webhookPatienceMs: 5_000,
   /** Completed nodes that a loop remembers for people who look. */
   completedNodesMax: 100,
   forEachItemsMax: 10_000,

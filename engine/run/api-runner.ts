@@ -56,8 +56,9 @@ export type ApiRunnerOptions = { graph: FlowGraph; ports: Ports; onEvent?: Event
 export class ApiRunner {
   readonly #options: ApiRunnerOptions
   readonly #loop: FlowLoop
-  readonly #closing = new AbortController()
-  #running = 0
+  /** Of the requests that run. */
+  readonly #stops = new Set<AbortController>()
+  #isClosed = false
 
   /** The workflow must be of type `api`: loading saw to it that it has one producer. */
   constructor(options: ApiRunnerOptions) {
@@ -69,12 +70,13 @@ export class ApiRunner {
 
   /** How many requests run now. */
   get running(): number {
-    return this.#running
+    return this.#stops.size
   }
 
   /** No request begins after this; those that run are aborted and answer so. */
   close(): void {
-    this.#closing.abort(new EngineError('ITERATION_ABORTED', 'The request was aborted: the workflow stops'))
+    this.#isClosed = true
+    for (const stop of this.#stops) stop.abort(closed())
   }
 
   /** Runs the workflow once. Never rejects: whatever went wrong is in the answer. */
@@ -88,7 +90,6 @@ export class ApiRunner {
       execution_time_ms: Math.round(ports.clock.monotonic() - startedMs),
     })
     const stop = this.#stopOf(request)
-    this.#running += 1
     try {
       const passed = await this.#pass(request, token, stop.signal)
       return { success: true, ...answered(), ...passed }
@@ -97,7 +98,6 @@ export class ApiRunner {
       const node_id = error instanceof NodeFailure ? error.node.id : null
       return { success: false, ...answered(), node_id, error: message, code }
     } finally {
-      this.#running -= 1
       stop.dispose()
     }
   }
@@ -165,17 +165,19 @@ export class ApiRunner {
   #stopOf({ signal, timeoutMs = limits.requestMs }: ApiRequest): { signal: AbortSignal; dispose: () => void } {
     const { graph, ports } = this.#options
     const stop = new AbortController()
-    const sources = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal]
-    const abort = (): void => stop.abort(sources.find(source => source.aborted)?.reason)
-    for (const source of sources) source.addEventListener('abort', abort)
-    if (sources.some(source => source.aborted)) abort()
+    const giveUp = (): void => stop.abort(signal?.reason)
+    this.#stops.add(stop)
+    signal?.addEventListener('abort', giveUp)
+    if (signal?.aborted) giveUp()
+    if (this.#isClosed) stop.abort(closed())
     const late = ports.clock.sleep(Math.min(timeoutMs, limits.timerMsMax), stop.signal)
     late.then(
       () => stop.abort(tooLate(graph.workflow.id, timeoutMs)),
       () => undefined,
     )
     const dispose = (): void => {
-      for (const source of sources) source.removeEventListener('abort', abort)
+      signal?.removeEventListener('abort', giveUp)
+      this.#stops.delete(stop)
       stop.abort()
     }
     return { signal: stop.signal, dispose }
@@ -220,6 +222,10 @@ function passed(ends: readonly NodeOutput[], response: Response | undefined): Pa
 async function letGo(iteration: Iteration): Promise<void> {
   iteration.abort(new EngineError('ITERATION_ABORTED', 'The request has ended'))
   await iteration.end()
+}
+
+function closed(): EngineError {
+  return new EngineError('ITERATION_ABORTED', 'The request was aborted: the workflow stops')
 }
 
 function tooLate(workflow: string, timeoutMs: number): EngineError {

@@ -88,6 +88,17 @@ export class DevRunner {
     }
   }
 
+  /** What a node would run on in a session; undefined when there is nothing. Rejects as `execute` does. */
+  async input(request: DevRequest & { sessionId: string }): Promise<JsonObject | undefined> {
+    const node = resolveDevNode(request.workflow, request.nodeId, { registry: this.#options.registry })
+    try {
+      return await this.#inputOf(node, request.input, request.sessionId)
+    } catch (error) {
+      if (error instanceof EngineError && error.code === 'NO_INPUT') return undefined
+      throw error
+    }
+  }
+
   /** What a node put out last in a session; undefined when it did not run, or too long ago. */
   async output(workflow: string, nodeId: string, session: string): Promise<JsonObject | undefined> {
     const { redis, clock } = this.#options.ports
@@ -115,7 +126,7 @@ export class DevRunner {
     const { node, session } = call
     try {
       if (node.problems.length > 0) throw invalidForm(node)
-      call.input = await this.#inputOf(call)
+      call.input = await this.#inputOf(node, call.request.input, session.id)
       const outcome = await this.#run(call)
       if (outcome.output !== null) await this.#keep(call, outcome.output)
       return { success: true, ...this.#answered(call), ...outcome }
@@ -149,12 +160,11 @@ export class DevRunner {
 
   // --- what goes in
 
-  async #inputOf({ request, node, session }: Call): Promise<JsonObject> {
+  async #inputOf(node: DevNode, given: JsonObject | undefined, session: string): Promise<JsonObject> {
     const { redis, clock } = this.#options.ports
-    const given = request.input
     if (node.flow.class.source === 'claimed' && given === undefined) return await this.#peek(node)
     if (node.flow.class.kind === 'producer') return given ?? {}
-    const outputs = await readDevOutputs(redis, { workflow: node.workflow.id, session: session.id }, clock.now())
+    const outputs = await readDevOutputs(redis, { workflow: node.workflow.id, session }, clock.now())
     const before = node.upstream.map(id => outputs.get(id)).filter(output => output !== undefined)
     if (given === undefined && before.length === 0 && node.upstream.length > 0) throw nothingToGoOn(node)
     return mergedInput([given ?? {}, ...before])

@@ -30,8 +30,8 @@ function secretFields({ workflow, nodes }: FlowGraph): SecretField[] {
   })
 }
 
-/** `workflowenv.TOKEN` and `workflowenv['TOKEN']`. */
-function namedVariables(text: string): string[] {
+/** The variables a template names: `workflowenv.TOKEN` and `workflowenv['TOKEN']`. */
+export function namedVariables(text: string): string[] {
   const found = text.matchAll(/workflowenv(?:\.(\w+)|\[\s*(?:'([^']*)'|"([^"]*)")\s*\])/g)
   return [...found].map(([, plain, single, double]) => plain ?? single ?? double ?? '')
 }

@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../../json.ts'
 import { limits } from '../../limits.ts'
 import type { NodeContext } from '../../node/context.ts'
 import { defineForm } from '../../node/form.ts'
-import { text } from '../../node/form-fields.ts'
+import { password, text } from '../../node/form-fields.ts'
 import { type NodeOutput, type Produced, ProducerNode, type WorkflowType } from '../../node/node.ts'
 
 export class WebhookProducer extends ProducerNode {
@@ -27,6 +27,10 @@ export class WebhookProducer extends ProducerNode {
       required: true,
       pattern: /^[\w-]{1,255}$/,
       expected: 'must be 1 to 255 letters, digits, "-" or "_"',
+    }),
+    secret: password({
+      label: 'Secret',
+      help: 'When given, only requests signed with it are taken: X-Signature-256 is the HMAC-SHA256 of the body, in hex',
     }),
   })
   static override queueName(form: JsonObject): Json | undefined {
