@@ -53,10 +53,10 @@ export const runMutants: readonly Mutant[] = [
   {
     name: 'join that runs for each of its branches',
     file: 'run/iteration',
-    find: 'const live = liveOf(next)',
-    replace: `const live = [...liveOf(next)]
-        for (const each of liveOf(next)) if (pass.plan.steps[each.step].incoming.length > 1) live.push(each)`,
-    caughtBy: ['branches', 'crash'],
+    find: 'next = pass.walk.complete(index, decision.route)',
+    replace: `next = pass.walk.complete(index, decision.route)
+        next = [...next, ...next.filter(each => each.live && pass.plan.steps[each.step].incoming.length > 1)]`,
+    caughtBy: ['exactly-once', 'branches', 'crash'],
     canary: 'shapes',
   },
   {
