@@ -27,8 +27,8 @@ export const liveMutants: readonly Mutant[] = [
   {
     name: 'a lease asked for before the stop is forgotten',
     file: 'run/replica-keeper',
-    find: 'const signal = control.aborted',
-    replace: 'const signal = control.draining',
+    find: 'signal = this.#host.control.aborted',
+    replace: 'signal = this.#host.control.draining',
     caughtBy: ['lifecycle'],
     canary: 'crowd',
     faults: ['stop', 'refused-applied'],
