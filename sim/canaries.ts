@@ -153,6 +153,19 @@ export const canaries = {
     'count>out out>in in>slow slow>done',
     { loops: { count: { pool: 'thread' }, in: { pool: 'process' } } },
   ),
+  /** An item every half second for a while: time enough for people to interfere. */
+  steady: workflow(
+    'steady',
+    [
+      count(40),
+      ['out', 'queue-writer'],
+      ['in', 'queue-reader'],
+      ['slow', 'static-delay-node', { interval: 0.5, unit: 'seconds' }],
+      ['done', 'queue-writer', { queue_name: 'done' }],
+    ],
+    'count>out out>in in>slow slow>done',
+    { lease_seconds: 2 },
+  ),
 } as const
 
 export type CanaryName = keyof typeof canaries

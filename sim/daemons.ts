@@ -19,7 +19,7 @@ import type { Sent } from './invariants/invariant.ts'
 import type { InstanceNews, LifeNews } from './life.ts'
 import { LocalTime } from './local-time.ts'
 import type { Victim } from './misbehave.ts'
-import { Operators } from './operators.ts'
+import { Operators, operatorKinds } from './operators.ts'
 import type { MemoryFiles } from './outside.ts'
 import type { PlanSettings } from './plan.ts'
 import type { Draws } from './random.ts'
@@ -269,8 +269,7 @@ export class Daemons {
     }
     const { instance } = daemon
     if (hits('stop') !== undefined) time.after(1, () => instance?.isAlive && this.#stop(daemon))
-    const wish = hits('wish')
-    if (wish !== undefined) this.#ask(wish)
+    for (const kind of operatorKinds) this.#operators.heed(kind, hits(kind))
     const reload = this.#host.settings.serving === 'daemon' ? hits('reload') : undefined
     if (reload !== undefined) {
       this.#edit = Number(reload.edit)
@@ -288,17 +287,14 @@ export class Daemons {
     time.after(Number(pause.ms), () => daemon.local === local && this.#wake(daemon))
   }
 
-  #ask({ wish, of, loop, ms }: JsonObject): void {
-    const isLoops = of === 'loop' && loop !== '' && wish === 'pause'
-    this.#operators.ask(isLoops ? String(loop) : '', wish as 'stop' | 'kill' | 'pause', Number(ms))
-  }
-
   /** An operator sees that it does not serve what the file says: at once when it serves nothing, else without hurry. */
   #readLog(daemon: Daemon, event: EngineEvent): void {
     const error = event.type === 'workflow_failed' ? event.error : event
     const code = 'code' in error ? error.code : ''
     if (code === 'WORKFLOW_CHANGED') this.#reloadSoon(daemon)
     if (code === 'DEFINITION_CHANGED') this.#reloadLater(daemon)
+    const isDaemons = this.#host.settings.serving === 'daemon'
+    if (code === 'LOOP_FAILED' && isDaemons && 'loop' in event) this.#operators.mend(event.loop ?? '')
   }
 
   #reloadLater(daemon: Daemon): void {

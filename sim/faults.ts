@@ -30,6 +30,7 @@ export const faultKinds = {
   stop: 'an operator stops the daemon, and starts it again later',
   reload: 'an operator changes how loops are defined, not what they do, and reloads the daemon',
   wish: 'an operator stops, kills or pauses the workflow or a loop through Redis, and takes it back later',
+  requeue: 'an operator has the oldest item that failed tried again',
   pause: 'the daemon stands still for a while, and does not know that it did',
   'clock-jump': 'the wall clock of the daemon jumps',
   'clock-drift': 'the wall clock of the daemon runs too fast or too slow',

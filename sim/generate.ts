@@ -20,6 +20,7 @@ const most: Partial<Record<FaultKind, number>> = {
   stop: 4,
   reload: 4,
   wish: 4,
+  requeue: 4,
   loading: 5,
   readonly: 5,
   oom: 5,
@@ -51,6 +52,8 @@ const nodeOdds: Partial<Record<FaultKind, readonly number[]>> = {
   'node-kills': [0.02, 0.1],
 }
 const nodeChance = 0.1
+/** What is tried again, the reference knows nothing of: most runs do without. */
+const requeueChance = 0.15
 
 /** Faults that make no sense for a wait: it changes nothing and is asked anew. */
 const notOnWait: ReadonlySet<FaultKind> = new Set([
@@ -61,6 +64,7 @@ const notOnWait: ReadonlySet<FaultKind> = new Set([
   'stop',
   'reload',
   'wish',
+  'requeue',
   'clock-jump',
   'clock-drift',
   'worker-hang',
@@ -68,7 +72,10 @@ const notOnWait: ReadonlySet<FaultKind> = new Set([
 
 export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, allowed: readonly FaultKind[]): Plan {
   const draws = new Draws(`${seed}|plan`)
-  const chance = (kind: FaultKind): number => (nodeOdds[kind] === undefined ? 0.45 : nodeChance)
+  const chance = (kind: FaultKind): number => {
+    if (kind === 'requeue') return requeueChance
+    return nodeOdds[kind] === undefined ? 0.45 : nodeChance
+  }
   const kinds = allFaultKinds.filter(kind => draws.chance(`kind ${kind}`, chance(kind)) && allowed.includes(kind))
   const targets = [...targetsOf(subject.graph), ...arrivalsOf(subject.files)]
   const events = kinds.flatMap(kind => eventsOf(kind, targets, draws))
@@ -141,7 +148,7 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
 }
 
 function actorOf(kind: FaultKind): PlanEvent['actor'] {
-  if (/^(crash|stop|reload|wish|pause|clock|worker)/.test(kind)) return 'daemon'
+  if (/^(crash|stop|reload|wish|requeue|pause|clock|worker)/.test(kind)) return 'daemon'
   if (/^(http|disk|arrival)/.test(kind)) return 'outside'
   return /^(lost|reply|refused|latency)/.test(kind) ? 'connection' : 'server'
 }
@@ -160,6 +167,7 @@ function argsOf(kind: FaultKind, key: string, draws: Draws): JsonObject {
       ms: draws.pick(`${key} ms`, [50, 1_500, 5_000, 20_000]),
     }
   }
+  if (kind === 'requeue') return { times: draws.pick(`${key} times`, [1, 2]) }
   if (kind === 'pause') return { ms: draws.pick(`${key} ms`, [100, 3_000, 11_000, 30_000]) }
   if (kind === 'worker-hang') {
     return {

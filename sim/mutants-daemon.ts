@@ -34,4 +34,22 @@ export const daemonMutants: readonly Mutant[] = [
     caughtBy: ['wishes'],
     faults: ['wish', 'crash-replied', 'crash-before'],
   },
+  {
+    name: 'a pause is not heard of',
+    file: 'run/supervisor',
+    find: "workflow === 'pause' || wish === 'pause'",
+    replace: "workflow === 'never' || wish === 'never'",
+    caughtBy: ['wishes'],
+    canary: 'steady',
+    faults: ['wish'],
+  },
+  {
+    name: 'a requeued item stays a dead letter',
+    file: 'store/scripts/operator',
+    find: 'db.hdel(`${p}dl`, id)',
+    replace: 'void (id)',
+    caughtBy: ['conservation', 'fail-fast'],
+    canary: 'failing',
+    faults: ['requeue'],
+  },
 ]

@@ -198,6 +198,7 @@ class RealStory {
         files: this.#files,
         expected: this.#expected,
         hasLost: false,
+        hasRequeued: false,
       })
     }
     return first

@@ -13,6 +13,7 @@ import type { LifeNews } from './life.ts'
 import type { Applied } from './server.ts'
 import { ofEngine } from './situations-engine.ts'
 import { ofHolders } from './situations-holders.ts'
+import { ofOperators } from './situations-operators.ts'
 import { ofPools } from './situations-pools.ts'
 import { ofStore } from './situations-store.ts'
 
@@ -31,7 +32,7 @@ export type Situation = { name: string; watch: (known: Known) => Watch }
 /** Told by the world itself. */
 export const completionLost = 'Redis lost a completion after it was told'
 
-const watched: readonly Situation[] = [...ofStore, ...ofHolders, ...ofEngine, ...ofPools]
+const watched: readonly Situation[] = [...ofStore, ...ofHolders, ...ofEngine, ...ofPools, ...ofOperators]
 export const situations: readonly string[] = [...watched.map(({ name }) => name), completionLost]
 
 export type Holder = { holder: string; pid: number }

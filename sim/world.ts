@@ -129,6 +129,7 @@ class World {
   #endedMs: number | undefined
   /** When the server last lost writes, and when it last said that the run is complete. */
   #lostMs = -1
+  #hasRequeued = false
   #completedMs = 0
   #failure: Failure | undefined
 
@@ -271,8 +272,9 @@ class World {
   async #finish(): Promise<void> {
     if (this.#endedMs === undefined) this.#stuck()
     if (this.#failure !== undefined) return
-    const [files, hasLost] = [this.#files, this.#lostMs >= 0]
-    await this.#invariants.end({ db: this.#server.memory.db, files, hasLost, expected: this.#expected() })
+    const [files, hasLost, hasRequeued] = [this.#files, this.#lostMs >= 0, this.#hasRequeued]
+    const { db } = this.#server.memory
+    await this.#invariants.end({ db, files, hasLost, hasRequeued, expected: this.#expected() })
     this.#noteViolation()
   }
 
@@ -303,6 +305,7 @@ class World {
     }
     if (op === 'complete' && (answer === 'completed' || answer === 'workflow')) this.#progressMs = ms
     if (answer === 'workflow') this.#completedMs = ms
+    if (op === 'requeue' && outcome.changed) this.#hasRequeued = true
     if (op === 'delay' && outcome.changed) this.#progressMs = ms
     this.#situations.applied(applied)
     this.#invariants.applied(applied)

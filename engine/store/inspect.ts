@@ -118,7 +118,7 @@ export async function listDeadLetters(redis: Redis, workflow: string): Promise<D
   return ids.flatMap(id => (records[id] === undefined ? [] : [JSON.parse(records[id]) as DeadLetter]))
 }
 
-export async function showDeadLetter(redis: Redis, workflow: string, id: string): Promise<DeadLetter> {
+export async function showDeadLetter(redis: Pick<Redis, 'hget'>, workflow: string, id: string): Promise<DeadLetter> {
   const record = await redis.hget(keysOf(workflow).deadLetters, id)
   if (record === null) throw unknownDeadLetter(workflow, id)
   return JSON.parse(record) as DeadLetter
@@ -136,7 +136,12 @@ function unknownDeadLetter(workflow: string, id: string): EngineError {
 export type Requeued = { queue: string; read: boolean }
 
 /** Puts the item back where it came from, once: a second call is DEAD_LETTER_UNKNOWN. */
-export async function requeueDeadLetter(redis: Redis, workflow: string, id: string, clock: Clock): Promise<Requeued> {
+export async function requeueDeadLetter(
+  redis: Pick<Redis, 'hget' | 'call'>,
+  workflow: string,
+  id: string,
+  clock: Pick<Clock, 'now'>,
+): Promise<Requeued> {
   const letter = await showDeadLetter(redis, workflow, id)
   const queue = letter.queue ?? requeueQueue(letter.loop)
   const item = { id: letter.item.id, data: letter.item.data, metadata: letter.item.metadata }

@@ -26,12 +26,12 @@ class Check implements Invariant {
     this.#context = context
   }
 
-  end({ db, files, expected }: EndState): void {
+  end({ db, files, expected, hasRequeued }: EndState): void {
     const { graph } = this.#context
     const said = files.must(graph.hash)
     if (said === undefined && expected?.tell === undefined) return
     const left = effectsOf(graph, db)
-    if (left === 'poisoned') return
+    if (left === 'poisoned' || hasRequeued) return
     const effects = { ...left, files: byPath(files.writes), requests: files.requests() }
     expected?.tell?.(effects)
     if (said !== undefined) this.#compare(JSON.parse(said) as Must, effects)

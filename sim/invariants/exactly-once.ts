@@ -21,9 +21,10 @@ class ExactlyOnce implements Invariant {
     this.#context = context
   }
 
-  async end({ db, files, expected, hasLost }: EndState): Promise<void> {
+  async end({ db, files, expected, hasLost, hasRequeued }: EndState): Promise<void> {
     const { graph, report } = this.#context
-    if (expected === undefined) return
+    // what is tried again counts anew, and may come out otherwise
+    if (expected === undefined || hasRequeued) return
     const seen = effectsOf(graph, db)
     // An item that took its daemon down three times is given up as poison; the reference knows nothing of crashes.
     if (seen === 'poisoned') return

@@ -21,6 +21,8 @@ export type EndState = {
   files: MemoryFiles
   /** Whether the server went back in time. */
   hasLost: boolean
+  /** Whether somebody had items that failed tried again. */
+  hasRequeued: boolean
   /** Undefined when it is not determined. */
   expected: Expected | undefined
 }
@@ -74,7 +76,7 @@ export const inWords = {
   check: 'what the scenario says must hold in the end, holds',
   fencing: 'who does not hold a replica, or was left behind, changes nothing in its name',
   definition: 'an old definition of a loop never runs beside a new one',
-  wishes: 'what somebody stopped is served by nobody who came later',
+  wishes: 'what somebody stopped is served by nobody who came later, and what is paused claims nothing',
   drain: 'after stop nothing is claimed; a replica that is given back leaves no holder, and its claims as they were',
   isolation: 'a loop that fails or hangs holds no other up',
   lifecycle: 'node instances are set up and cleaned up once, and a daemon that ends leaves nothing open',

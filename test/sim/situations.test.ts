@@ -123,6 +123,15 @@ const atServer: Record<string, [Tell, Tell]> = {
     h => h.fault('reply-lost', 'wait').op('wait', '', { ms: 10 }).op('claim', 'claimed/1/0', { ms: 5_020 }),
     h => h.fault('reply-lost', 'wait').op('wait', '', { ms: 10 }).op('claim', 'claimed/1/0', { ms: 90 }),
   ],
+  'a workflow or loop was paused, and resumed': [
+    h => h.op('desire', 'ok/running', { args: 'in pause *' }).op('desire', 'ok/running', { args: 'in  *' }),
+    h => h.op('desire', 'ok/running', { args: 'in pause *' }).op('desire', 'ok/running', { args: 'other  *' }),
+  ],
+  'an item that had failed was tried again': [h => h.op('requeue', 'requeued'), h => h.op('requeue', 'unknown')],
+  'two people wanted the same item to be tried again': [
+    h => h.op('requeue', 'unknown'),
+    h => h.op('requeue', 'requeued'),
+  ],
   'claims of a dead holder were recovered': [h => h.acquire(1001, 1), h => h.acquire(1001, 0)],
   'a replica waited for the lease of another holder': [h => h.op('acquire', 'held/x'), h => h.op('acquire', 'ended/x')],
   'an acquisition was sent again after it was applied': [

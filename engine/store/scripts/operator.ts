@@ -126,8 +126,8 @@ export const purgeDeadLetters: Script = {
       db.del(`${p}dl`, `${p}dlo`)
       return `purged\n${n}`
     }
-    const purged = ids.filter(id => db.hdel(`${p}dl`, id) === 1)
-    for (const id of purged) db.lrem(`${p}dlo`, id)
+    const purged = ids.filter(each => db.hdel(`${p}dl`, each) === 1)
+    for (const each of purged) db.lrem(`${p}dlo`, each)
     return `purged\n${purged.length}`
   },
 }

@@ -119,7 +119,13 @@ describe('conservation', () => {
     const seen = reports(conservation, invariant => {
       const applied = appliedOf('commit', [push('a')])
       invariant.applied?.(applied)
-      void invariant.end?.({ db: applied.db, files: new MemoryFiles({}), hasLost: false, expected: undefined })
+      void invariant.end?.({
+        db: applied.db,
+        files: new MemoryFiles({}),
+        hasLost: false,
+        hasRequeued: false,
+        expected: undefined,
+      })
     })
     expect(seen).toEqual(['at end it is nowhere'])
   })
@@ -275,7 +281,7 @@ describe('completion', () => {
     const seen = reports(completion, invariant => {
       const { db } = appliedOf('x', [])
       db.hset('oe:{w}:meta', 'status', 'completed')
-      void invariant.end?.({ db, files: new MemoryFiles({}), hasLost: false, expected: undefined })
+      void invariant.end?.({ db, files: new MemoryFiles({}), hasLost: false, hasRequeued: false, expected: undefined })
     })
     expect(seen).toEqual(['not ended: count, in'])
   })
