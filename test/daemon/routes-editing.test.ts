@@ -65,13 +65,25 @@ describe('an editor', () => {
   })
 
   it('edits beside another: neither loses what the other did', async () => {
-    const { send } = await edited()
-    const adding = Array.from({ length: 4 }, () => send(`POST ${base}/nodes/add`, { node_type: 'log' }))
-    const ids = (await Promise.all(adding)).map(({ body }) => body.id)
-    expect(ids.sort()).toEqual(['3', '4', '5', '6'])
-    expect((await send(`GET ${base}/nodes`)).body).toHaveLength(6)
-    const late = await send(`POST ${base}/nodes/add`, { node_type: 'log' }, { 'if-match': '"1"' })
-    expect(late).toMatchObject({ status: 409, body: { error_code: 'VERSION_CONFLICT' } })
+    let between = async () => {}
+    const { send } = apiBench({
+      redis: redis => ({
+        ...redis,
+        call: async (script, keys, args) => {
+          const before = between
+          between = async () => {}
+          if (script.name === 'define') await before()
+          return await redis.call(script, keys, args)
+        },
+      }),
+    })
+    const { nodes } = rawconfig({ 1: ['counter', {}] })
+    await send('POST /api/workflow', { id: 'w', nodes: nodes ?? [] })
+    const add = (headers = {}) => send(`POST ${base}/nodes/add`, { node_type: 'log' }, headers)
+    between = async () => expect((await add()).body.id).toBe('2')
+    expect((await add()).body.id).toBe('3')
+    expect((await send(`GET ${base}/nodes`)).body).toHaveLength(3)
+    expect(await add({ 'if-match': '"1"' })).toMatchObject({ status: 409, body: { error_code: 'VERSION_CONFLICT' } })
   })
 
   it.each<[string, string, JsonObject | undefined, object]>([

@@ -121,6 +121,18 @@ describe('an api workflow', () => {
     expect(await aborted).toMatchObject({ status: 503, body: { error_code: 'ITERATION_ABORTED' } })
   })
 
+  it('is given up when its client goes', async () => {
+    const { app, api, begun } = await asked({ d: ['static-delay-node', { interval: 1, unit: 'hours' }] }, 'h>d')
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    const client = new AbortController()
+    const asking = fetch(`${url}/api/workflow/w/execute`, { method: 'POST', signal: client.signal }).catch(() => 'gone')
+    await begun()
+    client.abort()
+    expect(await asking).toBe('gone')
+    // ends only when nothing runs any more
+    await api.drain(3_600_000)
+  })
+
   it('that is none, broken or deactivated says so', async () => {
     const { send } = await asked({ d: double }, 'h>d')
     await send('POST /api/workflow/w/deactivate')

@@ -99,10 +99,11 @@ describe('a webhook', () => {
     expect(log).toEqual([says(/^warn: POST \/api\/webhooks\/:webhook: .*db\.internal/)])
   })
 
-  it.each<[string, { line?: string; body?: JsonObject; headers?: Record<string, string> }, number]>([
+  it.each<[string, { line?: string; body?: JsonObject | string; headers?: Record<string, string> }, number]>([
     ['an id that none can have', { line: 'POST /api/webhooks/a%2Fb' }, 404],
     ['a method that is not POST', { line: 'GET /api/webhooks/orders' }, 404],
     ['an empty key', { headers: { 'idempotency-key': '' } }, 400],
+    ['nesting without end', { body: `${'['.repeat(100_000)}${']'.repeat(100_000)}` }, 400],
     ['an item that is too large', { body: { a: 'x'.repeat(limits.payloadBytesMax) } }, 413],
   ])('%s is refused', async (_, { line = 'POST /api/webhooks/orders', body, headers }, status) => {
     const { send, queued } = await hooked()
