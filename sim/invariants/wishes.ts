@@ -57,8 +57,10 @@ class Wishes implements Invariant {
   }
 
   /** Daemons hear of wishes as they renew their leases. */
-  #claims({ op, loop, ms }: Applied): void {
-    const since = Math.min(...[loop, ''].map(of => this.#pausedMs.get(of) ?? Number.POSITIVE_INFINITY))
+  #claims({ op, loop, ms, db }: Applied): void {
+    // a run that begins anew takes back what was wished of the one before
+    const paused = [loop, ''].filter(of => db.hget(this.#keys.desired, of) === 'pause')
+    const since = Math.min(...paused.map(of => this.#pausedMs.get(of) ?? Number.POSITIVE_INFINITY))
     const heardMs = Math.max(since, this.#disturbedMs) + this.#leaseMs + slackMs
     if (ms > heardMs)
       this.#report(`"${loop}" claims nothing while it is paused`, `${op} claimed ${ms - since} ms after`)

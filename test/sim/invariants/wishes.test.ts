@@ -1,20 +1,26 @@
 import { describe, expect, it } from 'vitest'
+import { MemoryServer } from '../../../engine/memory-redis/server.ts'
+import { keysOf } from '../../../engine/store/keys.ts'
 import type { Invariant } from '../../../sim/invariants/invariant.ts'
 import { wishes } from '../../../sim/invariants/wishes.ts'
 import { appliedOf, claimOf, graphOf, twoLoops } from '../support.ts'
 import { reports } from './history.ts'
 
+const keys = keysOf('w')
 const graph = graphOf(twoLoops(3))
 const queue = graph.queues[0]?.name as string
 /** The default lease, and what hearing takes. */
 const heardMs = 10_000 + 3_000
 
 function bench(invariant: Invariant) {
-  const desires = (loop: string, wish: string, ms: number): void =>
-    invariant.applied?.({ ...appliedOf('desire', [], ''), args: [loop, wish, '*'], ms })
+  const { db } = new MemoryServer()
+  const desires = (loop: string, wish: string, ms: number): void => {
+    db.hset(keys.desired, loop, wish)
+    invariant.applied?.({ ...appliedOf('desire', [], ''), args: [loop, wish, '*'], ms, db })
+  }
   const claims = (ms: number, loop = 'in'): void =>
-    invariant.applied?.({ ...appliedOf('claim', [['in', `c:${loop}:0`, claimOf(queue, 'a')]], loop), ms })
-  return { desires, claims, invariant }
+    invariant.applied?.({ ...appliedOf('claim', [['in', `c:${loop}:0`, claimOf(queue, 'a')]], loop), ms, db })
+  return { desires, claims, invariant, beginsAnew: () => db.del(keys.desired) }
 }
 
 const run = (history: (bench_: ReturnType<typeof bench>) => void): string[] =>
@@ -44,6 +50,14 @@ describe('a pause', () => {
       claims(9_000 + heardMs + 1)
     })
     expect(told).toHaveLength(1)
+  })
+  it('ends with its run', () => {
+    const told = run(({ desires, claims, beginsAnew }) => {
+      desires('', 'pause', 100)
+      beginsAnew()
+      claims(50_000)
+    })
+    expect(told).toEqual([])
   })
   it('ends when it is taken back, is of its own loop, and goes back in time with the server', () => {
     const told = run(({ desires, claims, invariant }) => {
