@@ -87,13 +87,14 @@ function ownSession(workflow: string): string {
 async function run(
   context: ApiContext,
   reply: FastifyReply,
-  { id, flow }: CatalogueEntry,
+  entry: CatalogueEntry,
   { node_id, form_values, input_data, session_id, each }: Execution & { each: 'element' | 'all' },
 ): Promise<DevAnswer> {
   const { dev, registry } = context
+  const { id, flow } = entry
   // a for-each that is walked element by element goes on from call to call
   if (session_id === undefined && each === 'all') await dev.clear(id, node_id, ownSession(id))
-  const node = (flow.nodes as JsonObject[]).find(each => each.id === node_id) ?? {}
+  const node = flowOf(entry).nodes.find(node => node.id === node_id) ?? {}
   return await dev.execute({
     ...{
       workflow: flow,

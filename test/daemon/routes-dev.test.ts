@@ -69,6 +69,17 @@ describe('execute_and_save_node', () => {
     expect((await send('GET /api/workflow/f')).body.nodes[0].form_values).toEqual({})
   })
 
+  it('says what is wrong with a file that has no nodes to run', async () => {
+    const { send } = apiBench({ files: { b: { nodes: 1 }, c: { nodes: [null] } } })
+    for (const [id, status] of [
+      ['b', 400],
+      ['c', 404],
+    ]) {
+      const answer = await send(`POST /api/workflow/${id}/execute_and_save_node`, { node_id: 1 })
+      expect(answer).toMatchObject({ status, body: { error: says(/Cannot/) } })
+    }
+  })
+
   it('never touches production: a writer says what it would push', async () => {
     const { run, send } = await opened()
     expect((await run(5, { input_data: { a: 1 } })).body).toMatchObject({
