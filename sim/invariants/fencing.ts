@@ -1,15 +1,20 @@
 /**
  * Only the holder of a replica changes anything in its name, and only with the seq that it was left at and a token that
  * was not said before; nobody takes a lease away that has not run out, unless its holder is known to be gone; and it does
- * not run out under a daemon that is well, with nothing to disturb it. Seen at the server, before and after each operation, whatever the operation answered.
+ * not run out under a daemon that is well, with nothing to disturb it, unless its loop rests after a crash. Seen at the
+ * server, before and after each operation, whatever the operation answered.
  */
 import { keysOf, replicaName } from '../../engine/store/keys.ts'
+import type { EngineEvent } from '../../engine/trace/events.ts'
 import type { LifeNews } from '../life.ts'
 import type { Applied } from '../server.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
 
 /** Operations whose arguments begin with loop, replica, holder, token, seq. */
 const held = new Set(['claim', 'commit', 'delay', 'complete', 'release'])
+
+/** A loop that ended so rests longer each time, and any other daemon may have it meanwhile. */
+const rests = new Set(['LOOP_CRASHED', 'LOOP_STALLED', 'WORKER_REFUSED'])
 
 /** Latencies, waits and comebacks are all shorter than so many leases. */
 const leasesOfCalm = 3
@@ -24,6 +29,8 @@ class Fencing implements Invariant {
   /** As they were after the last operation. */
   #leases = new Map<string, Lease>()
   readonly #alive = new Set<string>()
+  /** Loops that crashed, and were not taken again since. */
+  readonly #resting = new Set<string>()
   /** A life that is well and undisturbed for so long has renewed its leases. */
   readonly #calmMs: number
   #calmSinceMs = 0
@@ -38,6 +45,10 @@ class Fencing implements Invariant {
 
   disturbed(): void {
     this.#isDisturbed = true
+  }
+
+  event(event: EngineEvent): void {
+    if (event.type === 'warning' && event.loop !== undefined && rests.has(event.code)) this.#resting.add(event.loop)
   }
 
   life({ what, pid }: LifeNews): void {
@@ -75,10 +86,11 @@ class Fencing implements Invariant {
     else if (seq !== lease.seq) this.#report(`seq is ${lease.seq}`, `${what} that expects seq ${seq}`)
   }
 
-  #mayTake({ args, db, ms }: Applied): void {
+  #mayTake({ args, db, ms, loop }: Applied): void {
+    const isResting = this.#resting.delete(loop)
     const lease = this.#leases.get(nameOf(args)) ?? nobody
     const [holder, pid, gone] = [args[2], args[6], args[8]]
-    if (lease.holder !== '' && lease.holder !== gone && lease.pid !== pid && this.#alive.has(lease.pid)) {
+    if (!isResting && lease.holder !== '' && lease.holder !== gone && lease.pid !== pid && this.#alive.has(lease.pid)) {
       if (ms - this.#calmSinceMs > this.#calmMs)
         this.#report(`${lease.holder}, whom nothing disturbs, renews its lease`, 'it ran out')
     }

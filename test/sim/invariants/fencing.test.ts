@@ -3,7 +3,7 @@ import { MemoryServer } from '../../../engine/memory-redis/server.ts'
 import { fencing } from '../../../sim/invariants/fencing.ts'
 import type { Invariant } from '../../../sim/invariants/invariant.ts'
 import { appliedOf, graphOf, twoLoops } from '../support.ts'
-import { reports } from './history.ts'
+import { eventOf, reports } from './history.ts'
 
 const graph = graphOf(twoLoops(3))
 const replica = 'oe:{w}:r:in:0'
@@ -16,11 +16,11 @@ function bench(invariant: Invariant) {
     const [holder = '', seq = '', token = ''] = (leaves ?? '').split(' ')
     const outcome = server.run(atMs, db => {
       if (leaves !== undefined)
-        db.hset(replica, 'holder', holder, 'seq', seq, 'last_token', token, 'lease_until', '100')
+        db.hset(replica, 'holder', holder, 'pid', '1', 'seq', seq, 'last_token', token, 'lease_until', '100')
       return 'ok'
     })
     const base = appliedOf(op, [])
-    invariant.applied?.({ ...base, args: ['in', '0', ...args.split(' ')], outcome, db: server.db })
+    invariant.applied?.({ ...base, args: ['in', '0', ...args.split(' ')], outcome, db: server.db, ms: atMs })
   }
   apply('acquire', 'me t0 10000 b 1 s  spare h r', { leaves: 'me 1 t0' })
   return apply
@@ -54,6 +54,19 @@ describe('fencing', () => {
     ['because another holder is gone', { leaves: 'you 2 t1', atMs: 99 }, 'third', 1],
   ])('a lease is taken over %s', (_what, how, gone, violations) => {
     expect(run(apply => apply('acquire', `you t1 10000 b 1 s ${gone} spare h r`, how))).toHaveLength(violations)
+  })
+  it.each([
+    ['runs out under a daemon that is well', [], 1],
+    ['runs out while its loop rests after a crash', ['LOOP_CRASHED'], 0],
+    ['runs out although Redis made others wait', ['REDIS_READONLY'], 1],
+  ])('a lease that %s', (_what, codes, violations) => {
+    const seen = reports(fencing, graph, invariant => {
+      invariant.life?.({ what: 'begins', pid: 1, daemon: 1, teller: '1.1' }, appliedOf('claim', []).db)
+      const apply = bench(invariant)
+      for (const code of codes) invariant.event?.(eventOf('warning', { code }, 'in'), '1.1')
+      apply('acquire', 'you t1 10000 b 2 s  spare h r', { leaves: 'you 2 t1', atMs: 40_000 })
+    })
+    expect(seen).toHaveLength(violations)
   })
   it('goes back in time with the server', () => {
     const seen = reports(fencing, graph, invariant => {
