@@ -20,7 +20,7 @@ class Completion implements Invariant {
   #endings = new Map<string, number>()
   #told = new Map<string, number>()
   /** What a worker told may be on its way while the server goes back in time: it comes once more than it counts. */
-  #onTheWay = new Set<string>()
+  #onTheWay = new Map<string, number>()
 
   constructor({ graph, report }: InvariantContext) {
     this.#graph = graph
@@ -47,7 +47,7 @@ class Completion implements Invariant {
     const name = `${event.run} ${event.loop}`
     const told = countUp(this.#told, name)
     const ended = this.#endings.get(name) ?? 0
-    if (told > Math.max(1, ended) && !this.#onTheWay.delete(event.loop))
+    if (told > Math.max(1, ended) && !this.#wasOnTheWay(event.loop))
       this.#report(`loop "${event.loop}" completes once`, 'it completed again')
   }
 
@@ -58,13 +58,21 @@ class Completion implements Invariant {
     if (status !== 'completed') this.#report('the run is completed in Redis', `its status is ${status}`)
   }
 
+  #wasOnTheWay(loop: string): boolean {
+    const left = this.#onTheWay.get(loop) ?? 0
+    this.#onTheWay.set(loop, left - 1)
+    return left > 0
+  }
+
   save(): () => void {
     const [ended, endings, told] = [new Set(this.#ended), new Map(this.#endings), new Map(this.#told)]
     return () => {
       this.#ended = new Set(ended)
       this.#endings = new Map(endings)
       this.#told = new Map(told)
-      this.#onTheWay = new Set(this.#graph.loops.filter(({ pool }) => pool !== 'async').map(({ id }) => id))
+      // a loss after another may meet each its own news
+      for (const { id, pool } of this.#graph.loops)
+        if (pool !== 'async') this.#onTheWay.set(id, (this.#onTheWay.get(id) ?? 0) + 1)
     }
   }
 
