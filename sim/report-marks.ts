@@ -95,7 +95,9 @@ class Reader {
 
   #operation({ op, loop, n, answer, moves }: JsonObject, ms: number): void {
     const title = `${op} no. ${n}: ${String(answer).replaceAll('\n', ' ').slice(0, 60)}`
-    if (typeof loop === 'string' && loop !== '') this.#mark({ lane: `loop ${loop}`, kind: 'operation', ms, title })
+    // who waits for the lease of a replica waits at LOOP:N
+    const of = op === 'wait' ? String(loop).replace(/:\d+$/, '') : loop
+    if (typeof of === 'string' && of !== '') this.#mark({ lane: `loop ${of}`, kind: 'operation', ms, title })
     for (const [kind, key, value] of (moves ?? []) as [string, string, string][]) {
       const lane = laneOf(key)
       if (lane === undefined) continue

@@ -83,7 +83,6 @@ describe('bad usage', () => {
     [['run', orders, '--timeout', '-1']],
     [['run', orders, '--fresh', '--adopt']],
     [['run', orders, '--pool', 'fibre']],
-    [['run', orders, '--pool', 'thread']],
     [['queue']],
     [['queue', 'peek', 'orders']],
     [['queue', 'push', 'orders', 'q', '--data', '{']],

@@ -66,7 +66,11 @@ it('says which node failed, and commits nothing of that request', async () => {
     'hook>out out>bad',
   )
   expect(await strict.ask({ input: {} })).toMatchObject({ success: true })
-  expect(await failing.ask({ input: { n: 1 } })).toMatchObject({ success: false, node_id: 'bad', error: /zero/ })
+  expect(await failing.ask({ input: { n: 1 } })).toMatchObject({
+    success: false,
+    node_id: 'bad',
+    error: expect.stringMatching(/zero/),
+  })
   expect(await failing.bench.redis.llen(keysOf('story').queue('out'))).toBe(0)
   expect(await bench.queue('out')).toHaveLength(1)
 })
@@ -121,7 +125,11 @@ it('refuses a request whose queue is full, whole', async () => {
     [keysOf('story').queue('a')],
     [],
   )
-  expect(await ask({ input: {} })).toMatchObject({ success: false, code: 'QUEUE_FULL', error: /"b" is full/ })
+  expect(await ask({ input: {} })).toMatchObject({
+    success: false,
+    code: 'QUEUE_FULL',
+    error: expect.stringMatching(/"b" is full/),
+  })
   expect(await bench.queue('a')).toEqual([])
 })
 
