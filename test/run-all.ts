@@ -17,7 +17,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'theoneeye-test-'))
 const simulation = { seed: '0x5eed', seeds: '40', paths: ['fixtures/workflows', 'fixtures/orders/orders.json'] }
 
 /** Nearly all are found by the first few seeds; the whole 500 of them run by hand. */
-const mutantSeeds = '100'
+const mutantSeeds = '200'
 
 function run(command: string, args: readonly string[]): boolean {
   const done = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
