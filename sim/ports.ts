@@ -34,8 +34,7 @@ export class SimPorts {
   readonly ports: Ports
   readonly #options: SimPortsOptions
   readonly #redis: SimRedis
-  /** Until when → since when. */
-  readonly #longSleeps = new Map<number, number>()
+  readonly #longSleeps = new Set<{ untilMs: number; begunMs: number }>()
   /** When the last one ended that had really been long. */
   #wokeMs = 0
   #sleeps = 0
@@ -49,7 +48,7 @@ export class SimPorts {
   die(): void {
     this.#redis.die()
     this.#options.wire.local.end()
-    for (const begunMs of this.#longSleeps.values()) this.#notesWaking(begunMs)
+    for (const { begunMs } of this.#longSleeps) this.#notesWaking(begunMs)
     this.#longSleeps.clear()
   }
 
@@ -61,7 +60,7 @@ export class SimPorts {
 
   /** Until when somebody here sleeps on purpose, in milliseconds since the beginning. */
   sleepsUntil(): number {
-    return Math.max(this.#wokeMs, ...this.#longSleeps.keys())
+    return Math.max(this.#wokeMs, ...[...this.#longSleeps].map(({ untilMs }) => untilMs))
   }
 
   #notesWaking(begunMs: number): void {
@@ -99,13 +98,13 @@ export class SimPorts {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const { time, local } = this.#options.wire
-      const until = time.ms + ms
       const begunMs = time.ms
-      if (ms >= longSleepMs) this.#longSleeps.set(until, begunMs)
+      const own = { untilMs: begunMs + ms, begunMs }
+      if (ms >= longSleepMs) this.#longSleeps.add(own)
       this.#sleeps += 1
       const wake = (): void => {
         this.#sleeps -= 1
-        this.#longSleeps.delete(until)
+        this.#longSleeps.delete(own)
         this.#notesWaking(begunMs)
       }
       const abort = (): void => {

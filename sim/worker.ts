@@ -1,10 +1,14 @@
 /** One thread of workers.ts: loads a workflow when it is first asked for, and simulates what it is told to. */
+import { setMaxListeners } from 'node:events'
 import { workerData } from 'piscina'
 import { defaultRegistry, type NodeRegistry } from '../engine/node/node-registry.ts'
 import { startFlowEngine } from './instance.ts'
 import { explain, type Found, type Outcome, runSeed } from './seed-run.ts'
 import { loadSubject, type Source, type Subject } from './subject.ts'
 import type { Task, WorkerData } from './workers.ts'
+
+// all loops of a workflow listen to one signal, and eleven of them are no leak
+setMaxListeners(0)
 
 const { sources, registry: registryModule } = workerData as WorkerData
 const registry = openRegistry()

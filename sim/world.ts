@@ -14,6 +14,7 @@ import { SimTime, settled, turned } from './clock.ts'
 import { Daemons } from './daemons.ts'
 import { askedFor, type Expected, expectedEffects, keptTell } from './expected.ts'
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
+import { Headway } from './headway.ts'
 import type { StartEngine } from './instance.ts'
 import { Invariants } from './invariants/index.ts'
 import type { LifeNews } from './life.ts'
@@ -126,6 +127,7 @@ class World {
   readonly #stats: Stats
   readonly #daemons: Daemons
   #progressMs = 0
+  readonly #headway = new Headway()
   #endedMs: number | undefined
   /** When the server last lost writes, and when it last said that the run is complete. */
   #lostMs = -1
@@ -317,6 +319,7 @@ class World {
     // the death of a worker is an accident, anything else a bug
     const isBug = event.type === 'warning' && event.code === 'LOOP_CRASHED' && event.cause === undefined
     if (isBug) this.#crashed(new Error(event.message))
+    if (this.#headway.see(event)) this.#progressMs = this.#time.ms
     this.#situations.event(event, daemon)
     this.#invariants.event(event, teller)
     this.#noteViolation()

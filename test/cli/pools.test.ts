@@ -29,8 +29,12 @@ export class Odd extends BlockingNode {
   return dir
 }
 
-/** `count` items go over a queue to the odd node in a loop of its own, which runs in the pool. */
-function workflowIn(cwd: string, pool: WorkerPool, items: number, loop: JsonObject = {}): string {
+/**
+ * `count` items go over a queue to the odd node in a loop of its own, which runs in the pool. `given`: settings of that
+ * loop, and how often an item may take its worker down (once).
+ */
+function workflowIn(cwd: string, pool: WorkerPool, items: number, given: JsonObject = {}): string {
+  const { max_deliveries = 1, ...loop } = given
   const file = join(cwd, 'odd.json')
   const nodes = [
     { id: 'count', type: 'counter', data: { form: { min_value: 1, max_value: items } } },
@@ -45,7 +49,7 @@ function workflowIn(cwd: string, pool: WorkerPool, items: number, loop: JsonObje
     const [source, target] = text.split('>')
     return { id: `e${i}`, source, target }
   })
-  const settings = { max_deliveries: 1, loops: { in: { pool, ...loop } } }
+  const settings = { max_deliveries, loops: { in: { pool, ...loop } } }
   writeFileSync(file, JSON.stringify({ id: 'odd', settings, nodes, edges }))
   return file
 }
@@ -156,7 +160,8 @@ describe('processes', () => {
   ): Promise<{ pid: number; workers: number[]; exit: Promise<number | null>; cwd: string }> {
     const cwd = temporaryFolder()
     const nodes = nodesIn(cwd, 'odd', body)
-    const file = workflowIn(cwd, 'process', 40)
+    // the one item that a killed worker held alone is no poison yet
+    const file = workflowIn(cwd, 'process', 40, { max_deliveries: 3 })
     const bin = join(repository, 'dist/daemon/bin.js')
     const child = spawn(process.execPath, [bin, 'run', file, '--json', '--nodes', nodes], {
       cwd,
