@@ -9,7 +9,8 @@ export const poolMutants: readonly Mutant[] = [
     file: 'run/remote-loop',
     find: 'this.#settle(this.#outcome(cause))',
     replace: 'if (this.#said !== undefined) this.#settle(this.#outcome(cause))',
-    caughtBy: ['stuck'],
+    // its loop stands still while others go on
+    caughtBy: ['stuck', 'isolation'],
     faults: ['worker-replied', 'worker-oom'],
     ...planted,
   },

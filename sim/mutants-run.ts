@@ -95,7 +95,8 @@ export const runMutants: readonly Mutant[] = [
     file: 'run/committer',
     find: 'this.#waiting.map(',
     replace: 'this.#waiting.toReversed().map(',
-    caughtBy: ['fifo', 'conservation'],
+    // at the first queue whose order is compared with the reference, or at the keys, whichever is looked at first
+    caughtBy: ['fifo', 'conservation', 'exactly-once'],
     also: 'a commit that names a claim which is not the first releases the wrong one',
     canary: 'tight',
   },
@@ -213,7 +214,8 @@ export const runMutants: readonly Mutant[] = [
     file: 'run/replica-keeper',
     find: 'previous = await this.#afterLoss(answer.holder, end)',
     replace: "{ await this.#afterLoss(answer.holder, end); return 'stopped' }",
-    caughtBy: ['stuck'],
+    // its loop stands still while others go on
+    caughtBy: ['stuck', 'isolation'],
   },
   {
     name: 'a loop does not wait for its writers',
