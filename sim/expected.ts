@@ -22,6 +22,8 @@ export type Expected = {
   shiftedAgain(): Promise<Effects | undefined>
   /** Which loops and queues keep the order of their items, whoever is faster. */
   order: Order
+  /** A reference that takes more iterations has no end; many thousands when undefined. */
+  iterationsMax?: number | undefined
   /** Is told what a run left behind, unless it gave an item up as poison. */
   tell?: (effects: Effects) => void
   /** Whether it is told of runs too in which nodes or the outside did not do as they should. */
@@ -42,8 +44,8 @@ export const ways = {
   shiftedAgain: { order: 'first', clockStepMs: 2_741, startMs: epochMs + 123_456_789, seed: 'c' },
 } as const
 
-export function expectedEffects(graph: FlowGraph, files: Record<string, string>): Expected {
-  const run = (way: keyof typeof ways) => runReference(graph, { files, ...ways[way] })
+export function expectedEffects(graph: FlowGraph, files: Record<string, string>, iterationsMax?: number): Expected {
+  const run = (way: keyof typeof ways) => runReference(graph, { files, iterationsMax, ...ways[way] })
   return {
     plain: once(() => run('plain')),
     others: once(async () => {
@@ -57,6 +59,7 @@ export function expectedEffects(graph: FlowGraph, files: Record<string, string>)
     }),
     shiftedAgain: once(() => run('shiftedAgain')),
     order: orderOf(graph),
+    iterationsMax,
   }
 }
 

@@ -33,6 +33,8 @@ const builders = {
     draft.fork(keys.map(handle => ({ from: { node, handle }, id: `${id}${handle}`, form: added(`"${handle}"`) })))
   },
   each: (draft, id, size) => {
+    // results hold all that an item holds: with those of an earlier for-each in them, items would grow without end
+    draft.next(`${id}of`, 'data-transformer', always)
     const node = draft.next(id, 'for-each', { array_expression: `{{ range(${size}) | list }}` })
     draft.fork([
       { from: { node, handle: 'body' }, id: `${id}body`, form: added('"{{ data.forEachNode.state.item }}"') },

@@ -33,7 +33,7 @@ const most: Partial<Record<FaultKind, number>> = {
   'worker-oom': 3,
   'worker-version': 2,
 }
-const mostPerKind = 12
+const mostPerKind = 6
 
 /** Operations by how often they are hit: those that write ten times as often as the others. */
 const loopOperations = { commit: 5, claim: 5, acquire: 5, complete: 5, delay: 5, release: 5, wait: 0.5 }
@@ -41,9 +41,13 @@ const otherOperations = { 'start-run': 5, renew: 0.5, hget: 0.5, hgetall: 0.5 }
 /** Of loops that run in a worker. */
 const workerOperations = { start: 60 }
 /** What is not Redis. */
-const outsideOperations = { write: 5, http: 5, read: 0.5 }
+const outsideOperations: Record<string, { by: string; weight: number }> = {
+  write: { by: 'file-writer', weight: 5 },
+  http: { by: 'http-request', weight: 5 },
+  read: { by: 'file-reader', weight: 0.5 },
+}
 
-/** How many of the items are hit, and how rarely there are such nodes at all. */
+/** How many of the items of such a node are hit, and how rarely there are any. */
 const nodeOdds: Partial<Record<FaultKind, readonly number[]>> = {
   'node-throws': [0.05, 0.3],
   'node-hangs': [0.03],
@@ -52,6 +56,8 @@ const nodeOdds: Partial<Record<FaultKind, readonly number[]>> = {
   'node-kills': [0.02, 0.1],
 }
 const nodeChance = 0.1
+/** How many of the nodes have such items. */
+const nodeShares = [0.3, 1]
 /** What is tried again, the reference knows nothing of: most runs do without. */
 const requeueChance = 0.15
 
@@ -104,7 +110,9 @@ function targetsOf(graph: FlowGraph): Target[] {
     const operations = pool === 'async' ? loopOperations : { ...loopOperations, ...workerOperations }
     return Object.entries(operations).map(([op, weight]) => ({ op, loop: id, weight, where }))
   })
-  const others = Object.entries({ ...otherOperations, ...outsideOperations })
+  const types = new Set([...graph.nodes.values()].map(({ class: { identifier } }) => identifier))
+  const outside = Object.entries(outsideOperations).filter(([, { by }]) => types.has(by))
+  const others = [...Object.entries(otherOperations), ...outside.map(([op, { weight }]) => [op, weight] as const)]
   return [...perLoop, ...others.map(([op, weight]) => ({ op, loop: '', weight, where: 'daemon' as const }))]
 }
 
@@ -128,9 +136,8 @@ function arrivalsOf(files: Plan['files']): Target[] {
 function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): PlanEvent[] {
   const odds = nodeOdds[kind]
   if (odds !== undefined) {
-    return [
-      { at: 0, actor: 'daemon', kind, args: { op: 'execute', loop: '', n: 1, odds: draws.pick(`odds ${kind}`, odds) } },
-    ]
+    const drawn = { odds: draws.pick(`odds ${kind}`, odds), nodes: draws.pick(`nodes ${kind}`, nodeShares) }
+    return [{ at: 0, actor: 'daemon', kind, args: { op: 'execute', loop: '', n: 1, ...drawn } }]
   }
   const gap = draws.pick(`gap ${kind}`, [4, 12, 40, 120])
   const found: (PlanEvent & { n: number })[] = []

@@ -24,6 +24,15 @@ const moods = [
 ] as const satisfies readonly FaultKind[]
 type Mood = (typeof moods)[number]
 
+/** So many items have such a node, at most: what each of them costs is time, and mostly the same time again. */
+const most: Record<Mood, number> = {
+  'node-kills': 10,
+  'node-hangs': 5,
+  'node-throws': 30,
+  'node-garbage': 30,
+  'node-slow': 10,
+}
+
 /** Longer than any time-out of a node. */
 const hangMs = 7 * 86_400_000
 const slowMs = 12_000
@@ -41,30 +50,37 @@ export type Misbehaviour = {
 }
 
 /** An item at a node; `at` names both by what they are. */
-type Visit = { at: string; kind: NodeKind; context: NodeContext }
+type Visit = { at: string; node: string; kind: NodeKind; context: NodeContext }
+/** How many of the nodes have such items at all, and how many of theirs. */
+type Odds = { mood: Mood; nodes: number; odds: number }
 /** What a node's answer is turned into. */
 type Change = (answer: NodeResult) => unknown
 /** Called before each item of each node; what it does not come back from, the node does not do. */
 type Before = (visit: Visit) => Promise<Change | undefined>
 
 /** Undefined when no node misbehaves in this plan. */
-export async function misbehaviourOf(plan: Plan, graph: FlowGraph): Promise<Misbehaviour | undefined> {
-  const odds = moods.flatMap(mood => {
+export async function misbehaviourOf(plan: Plan, graph: FlowGraph, iterationsMax?: number): Promise<Misbehaviour | undefined> {
+  const all = moods.flatMap((mood): Odds[] => {
     const event = plan.events.find(({ kind }) => kind === mood)
-    return event === undefined ? [] : [{ mood, odds: Number(event.args.odds) }]
+    return event === undefined ? [] : [{ mood, nodes: Number(event.args.nodes ?? 1), odds: Number(event.args.odds) }]
   })
-  const drawn = (at: string): Mood | undefined =>
-    odds.find(each => hashUnit(`${plan.seed}|${each.mood}|${at}`) < each.odds)?.mood
-  const wrap = (before: Before) => graphWith(graph, before)
-  const moody = odds.length === 0 ? new Set() : await stableItems(plan, wrap, at => drawn(at) !== undefined)
-  if (moody.size === 0) return undefined
-  const moodOf = (at: string): Mood | undefined => (moody.has(at) ? drawn(at) : undefined)
+  const oddsOf = new Map<string, Odds[]>()
+  for (const { id } of graph.nodes.values()) {
+    const odds = all.filter(({ mood, nodes }) => hashUnit(`${plan.seed}|${mood}|${id}`) < nodes)
+    if (odds.length > 0) oddsOf.set(id, odds)
+  }
+  const drawn = (node: string, at: string): Mood | undefined =>
+    oddsOf.get(node)?.find(({ mood, odds }) => hashUnit(`${plan.seed}|${mood}|${at}`) < odds)?.mood
+  const wrap = (before: Before) => graphWith(graph, before, id => oddsOf.has(id))
+  const stable = oddsOf.size === 0 ? new Map<string, Mood>() : await stableItems(plan, { wrap, drawn, iterationsMax })
+  const moodOf = new Map(moods.flatMap(mood => firstOf(mood, stable)))
+  if (moodOf.size === 0) return undefined
   // an item that its producer made itself has no claim to be charged, and would take its process down for ever
   const claiming = new Set(graph.loops.filter(({ sources }) => sources.length > 0).map(({ id }) => id))
   const beforeFor =
     (victim: Victim): Before =>
     async ({ at, kind, context }) => {
-      const mood = moodOf(at)
+      const mood = moodOf.get(at)
       const isSpared = mood === 'node-kills' && !claiming.has(context.iteration.loop)
       if (mood === undefined || isSpared) return undefined
       await act(mood, context, victim)
@@ -74,7 +90,13 @@ export async function misbehaviourOf(plan: Plan, graph: FlowGraph): Promise<Misb
     }
   const graphFor = (victim: Victim): FlowGraph => wrap(beforeFor(victim))
   const graphInReference = graphFor(inReference)
-  return { expected: expectedEffects(graphInReference, plan.files), graphFor, graphInReference }
+  return { expected: expectedEffects(graphInReference, plan.files, iterationsMax), graphFor, graphInReference }
+}
+
+/** Of those that have such a node, the first ones; in which order they were found may differ with the order of the loops. */
+function firstOf(mood: Mood, items: ReadonlyMap<string, Mood>): [string, Mood][] {
+  const ofMood = [...items].filter(([, each]) => each === mood)
+  return ofMood.sort(([a], [b]) => hashUnit(a) - hashUnit(b)).slice(0, most[mood])
 }
 
 /** The reference kills no processes and looks at no answers: it is told what becomes of them. */
@@ -103,30 +125,37 @@ async function act(mood: Mood, { clock }: NodeContext, { noted, kill }: Pick<Vic
   }
 }
 
-/** Of what nodes are given, that which is `meant` and which they are given in every order, at every time and with every seed. */
+/** The moods that were drawn for what nodes are given in every order, at every time and with every seed. */
 async function stableItems(
   plan: Plan,
-  wrap: (before: Before) => FlowGraph,
-  meant: (at: string) => boolean,
-): Promise<ReadonlySet<string>> {
-  let items: Set<string> | undefined
+  how: {
+    wrap: (before: Before) => FlowGraph
+    drawn: (node: string, at: string) => Mood | undefined
+    iterationsMax: number | undefined
+  },
+): Promise<ReadonlyMap<string, Mood>> {
+  const { wrap, drawn, iterationsMax } = how
+  let items: Map<string, Mood> | undefined
   for (const way of [ways.plain, { ...ways.shifted, order: 'last' }, ways.overtaking] as const) {
-    const seen = new Set<string>()
-    const note: Before = async ({ at }) => {
-      if (items === undefined ? meant(at) : items.has(at)) seen.add(at)
+    const seen = new Map<string, Mood>()
+    const note: Before = async ({ node, at }) => {
+      const mood = items === undefined ? drawn(node, at) : items.get(at)
+      if (mood !== undefined) seen.set(at, mood)
       return undefined
     }
-    if (items?.size !== 0) await runReference(wrap(note), { files: plan.files, ...way })
+    const effects = await runReference(wrap(note), { files: plan.files, iterationsMax, ...way })
+    if (effects === undefined || seen.size === 0) return new Map()
     items = seen
   }
-  return items as Set<string>
+  return items as Map<string, Mood>
 }
 
-/** The same workflow, of classes that ask first. */
-function graphWith(graph: FlowGraph, before: Before): FlowGraph {
+/** The same workflow; some of its nodes are of classes that ask first. */
+function graphWith(graph: FlowGraph, before: Before, asks: (node: string) => boolean): FlowGraph {
   const nodes = new Map<FlowNode, FlowNode>()
   const asked = (node: FlowNode): FlowNode => {
-    const known = nodes.get(node) ?? { ...node, class: node.class.untimed ? node.class : asking(node.class, before) }
+    if (node.class.untimed || !asks(node.id)) return node
+    const known = nodes.get(node) ?? { ...node, class: asking(node.class, before) }
     nodes.set(node, known)
     return known
   }
@@ -151,6 +180,7 @@ function asking(base: NodeClass, before: Before): NodeClass {
     override async execute(input: NodeOutput, context: NodeContext): Promise<NodeResult> {
       const change = await before({
         at: `${this.definition.id} ${canonicalJson(input.data)}`,
+        node: this.definition.id,
         kind: base.kind,
         context,
       })

@@ -29,6 +29,8 @@ export type ReferenceOptions = {
   clockStepMs: number
   startMs: number
   seed: string
+  /** A workflow that does more than this is not for the reference. */
+  iterationsMax?: number | undefined
 }
 
 export type FailedItem = { loop: string; node: string; code: string; item: JsonObject }
@@ -44,8 +46,7 @@ export type Effects = {
   requests: Requests
 }
 
-/** A workflow that does more than this is not for the reference. */
-const iterationsMax = 20_000
+const defaultIterationsMax = 20_000
 const neverAborted = new AbortController().signal
 /** What the ids of items begin with that were made here: the engine makes others. */
 export const idPrefix = 'reference-'
@@ -99,6 +100,7 @@ class Reference {
 
   async run(): Promise<Effects | undefined> {
     const loops = this.#options.order === 'last' ? [...this.#graph.loops].reverse() : this.#graph.loops
+    const { iterationsMax = defaultIterationsMax } = this.#options
     for (let n = 0; n < iterationsMax; n++) {
       let worked = false
       for (const loop of loops) if (!worked) worked = await this.#turn(loop)

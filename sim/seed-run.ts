@@ -79,12 +79,12 @@ export type ShrinkTools = { startEngine: StartEngine; load: (source: Source) => 
 export async function explain(failed: FailedPlan, { startEngine, load }: ShrinkTools): Promise<Found> {
   const { failure, plan: original } = failed
   let { subject } = failed
-  let stepsMax: number | undefined
+  let [stepsMax, iterationsMax]: [number?, number?] = []
   const run = async (plan: Plan, trace: 'recent' | 'all', start = startEngine): Promise<RunResult> => {
     if (plan.workflow !== subject.workflow || plan.files !== subject.files) {
       const { workflow, files } = plan
       const { graph: _, expected: __, ...source } = subject
-      subject = await load({ ...source, workflow, files })
+      subject = await load({ ...source, workflow, files, ...(iterationsMax === undefined ? {} : { iterationsMax }) })
     }
     return await simulatePlan(subject, {
       plan,
@@ -101,8 +101,12 @@ export async function explain(failed: FailedPlan, { startEngine, load }: ShrinkT
     return again?.kind === failure.kind && again.invariant === failure.invariant
   }
   const isShrunk = failed.shrinks === 'shrinks' && failure.kind !== 'nondeterminism'
-  // a smaller plan that takes much longer is none
-  if (isShrunk && failure.kind !== 'inconclusive') stepsMax = 2 * (await run(original, 'recent')).stats.steps + 5_000
+  if (isShrunk && failure.kind !== 'inconclusive') {
+    // a smaller plan that takes much longer is none, and a ring that was cut out of a workflow may go round for ever
+    const { steps, iterations } = (await run(original, 'recent')).stats
+    stepsMax = 2 * steps + 5_000
+    iterationsMax = 4 * iterations + 500
+  }
   const plan = isShrunk ? await shrinkPlan(original, fails) : original
   const recorder = recording(plan, startEngine)
   const { lines, failure: last } = await run(plan, 'all', recorder.startEngine)

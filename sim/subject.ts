@@ -13,6 +13,8 @@ export type Source = {
   files: Record<string, string>
   /** Each seed makes a workflow of its own; this one only stands for them. */
   perSeed?: true
+  /** A reference that takes more has no end; many thousands unless told otherwise. */
+  iterationsMax?: number
 }
 
 export type Subject = Source & {
@@ -27,7 +29,7 @@ export async function loadSubject(source: Source, registry: NodeRegistry): Promi
     const what = `Cannot simulate workflow "${source.name}": it is of type "${graph.workflow.type}"`
     throw new EngineError('NOT_SUPPORTED', `${what}; this version simulates workflows of type "production"`)
   }
-  return { ...source, graph, expected: expectedEffects(graph, source.files) }
+  return { ...source, graph, expected: expectedEffects(graph, source.files, source.iterationsMax) }
 }
 
 /** The files that a workflow's readers name outright: what a host must hand over. */

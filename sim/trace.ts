@@ -1,6 +1,8 @@
 /**
- * What happened in one simulation, as canonical JSON lines and their SHA-256: equal runs have equal hashes. The last
- * lines are always kept, for the story of a failure; all of them only when asked for.
+ * What happened in one simulation, and its SHA-256: equal runs have equal hashes. The last lines are always kept, for the
+ * story of a failure; all of them only when asked for. Lines are told as canonical JSON; what is hashed is the same with
+ * its keys in the order in which the code sets them, for most lines are never told and sorting them would take as long
+ * as all invariants.
  */
 import { createHash } from 'node:crypto'
 import { canonicalJson, type JsonObject } from '../engine/json.ts'
@@ -12,19 +14,24 @@ const chunkLength = 65_536
 export class TraceLog {
   readonly #hash = createHash('sha256')
   readonly #keep: number
-  lines: string[] = []
+  #lines: JsonObject[] = []
   #unhashed = ''
 
   constructor(keep: 'recent' | 'all') {
     this.#keep = keep === 'all' ? Number.POSITIVE_INFINITY : recentMax
   }
 
+  /** `line` is never changed any more. */
   add(line: JsonObject): void {
-    const text = canonicalJson(line)
-    this.#unhashed += `${text}\n`
+    this.#unhashed += `${JSON.stringify(line)}\n`
     if (this.#unhashed.length > chunkLength) this.#flush()
-    this.lines.push(text)
-    if (this.lines.length > 2 * this.#keep) this.lines = this.lines.slice(-this.#keep)
+    this.#lines.push(line)
+    if (this.#lines.length > 2 * this.#keep) this.#lines = this.#lines.slice(-this.#keep)
+  }
+
+  /** As canonical JSON. */
+  lines(): string[] {
+    return this.#lines.map(canonicalJson)
   }
 
   /** Ends the trace. */

@@ -92,7 +92,7 @@ export async function simulate(given: WorldOptions): Promise<RunResult> {
   const options = applied.length === 0 ? given : withArrived(given, files)
   const { graph, plan, expected } = options
   const asked = expected && plan.events.some(({ kind }) => isMishap(kind)) ? await askedFor(expected) : undefined
-  const misbehaviour = await misbehaviourOf(plan, graph)
+  const misbehaviour = await misbehaviourOf(plan, graph, expected?.iterationsMax)
   if (misbehaviour === undefined) {
     return await new World({ ...options, applied, graphFor: () => graph, graphInReference: graph, asked }).run()
   }
@@ -103,7 +103,7 @@ export async function simulate(given: WorldOptions): Promise<RunResult> {
 /** Other inputs, and so another outcome. */
 function withArrived(options: WorldOptions, files: Plan['files']): WorldOptions {
   const { plan, graph, expected } = options
-  const again = expected && { ...expectedEffects(graph, files), ...keptTell(expected) }
+  const again = expected && { ...expectedEffects(graph, files, expected.iterationsMax), ...keptTell(expected) }
   return { ...options, plan: { ...plan, files }, expected: again }
 }
 
@@ -211,7 +211,8 @@ class World {
     this.#stats.faults = Object.fromEntries(this.#book.applied)
     if (this.#files.echoed !== undefined) this.#stats.echoed = this.#files.echoed
     if (this.#failure !== undefined) this.#trace.add({ ms: this.#failure.at, failure: this.#failure.invariant })
-    const { lines } = this.#trace
+    // of a run that held, only its whole trace is of interest
+    const lines = this.#failure !== undefined || this.#options.trace === 'all' ? this.#trace.lines() : []
     const { operations } = this.#server
     return { failure: this.#failure, stats: this.#stats, hash: this.#trace.digest(), lines, operations }
   }
@@ -285,7 +286,8 @@ class World {
     const { expected, graphInReference, plan } = this.#options
     const told = this.#files.mishaps.told()
     if (told === undefined || expected === undefined) return expected
-    const again = expectedEffects(graphInReference, { ...plan.files, [saidOutside.mishaps]: told })
+    const files = { ...plan.files, [saidOutside.mishaps]: told }
+    const again = expectedEffects(graphInReference, files, expected.iterationsMax)
     return { ...again, ...keptTell(expected) }
   }
 

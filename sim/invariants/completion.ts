@@ -71,8 +71,11 @@ class Completion implements Invariant {
       this.#endings = new Map(endings)
       this.#told = new Map(told)
       // a loss after another may meet each its own news
-      for (const { id, pool } of this.#graph.loops)
-        if (pool !== 'async') this.#onTheWay.set(id, (this.#onTheWay.get(id) ?? 0) + 1)
+      for (const { id, cycle } of this.#graph.loops) {
+        // whoever ends a cycle speaks for all its loops
+        const isToldByWorker = this.#graph.loops.some(other => other.pool !== 'async' && [id, ...cycle].includes(other.id))
+        if (isToldByWorker) this.#onTheWay.set(id, (this.#onTheWay.get(id) ?? 0) + 1)
+      }
     }
   }
 
