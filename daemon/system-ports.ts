@@ -54,8 +54,15 @@ export function systemRandom(): Random {
 export function systemHost(): Host {
   const boot = bootId()
   const identity: HolderIdentity = { boot, pid: process.pid, start: startOf(process.pid)?.start ?? '' }
-  return { identity: () => identity, isGone: other => other.boot === boot && isDead(other) }
+  const isGone = (other: HolderIdentity): boolean => other.boot === boot && isDead(other)
+  const gone = async (other: HolderIdentity, signal: AbortSignal): Promise<void> => {
+    while (!isGone(other)) await sleep(other.boot === boot ? goneLookMs : limits.timerMsMax, signal)
+  }
+  return { identity: () => identity, isGone, gone }
 }
+
+/** How often one looks whether another process still lives: nobody tells. */
+const goneLookMs = 500
 
 function bootId(): string {
   try {

@@ -60,6 +60,8 @@ export interface Host {
   identity(): HolderIdentity
   /** True only when that process ran on this machine, in this boot, and is certainly no longer alive. */
   isGone(identity: HolderIdentity): boolean
+  /** Resolves within seconds of `isGone` becoming true, which may be never; rejects when `signal` aborts. */
+  gone(identity: HolderIdentity, signal: AbortSignal): Promise<void>
 }
 
 export type HttpRequest = {

@@ -211,6 +211,8 @@ export class Daemons {
       files,
       startEngine,
       isGone: identity => identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false,
+      onGone: (identity, tell) =>
+        (identity.boot === boot ? this.#lives.get(lifeOf(identity))?.onDeath(tell) : undefined) ?? (() => undefined),
       onEvent: (event, teller) => {
         this.#readLog(daemon, event)
         this.#host.event(event, number, teller)

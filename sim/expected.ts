@@ -28,6 +28,8 @@ export type Expected = {
   tell?: (effects: Effects) => void
   /** Whether it is told of runs too in which nodes or the outside did not do as they should. */
   asks?: 'always' | 'undisturbed'
+  /** Whether anybody can say what comes of what went wrong in the run; yes unless told otherwise. */
+  isSure?: () => Promise<boolean>
 }
 export type Others = { reordered: Effects[]; shifted: Effects }
 type References = Others & { plain: Effects; order: Order }
@@ -77,7 +79,8 @@ export async function compareEffects(expected: Expected, seen: Effects): Promise
   if (plain === undefined) return undefined
   // the other references only take back what this one says; where it is met, they have nothing to add
   const isLikePlain = differenceOf({ plain, reordered: [], shifted: withOtherIds(plain), order }, seen) === undefined
-  const others = isLikePlain ? undefined : await expected.others()
+  if (isLikePlain || (await expected.isSure?.()) === false) return undefined
+  const others = await expected.others()
   if (others === undefined || differenceOf({ plain, ...others, order }, seen) === undefined) return undefined
   const shifted = await expected.shiftedAgain()
   return shifted && differenceOf({ plain, ...others, shifted, order }, seen)
@@ -220,16 +223,15 @@ function sharedKey(requests: Requests, isMeant: (what: string) => boolean): [str
   return undefined
 }
 
-/** What is asked of the outside in all orders and at all times: requests, and writes of files. */
-export async function askedFor(expected: Expected): Promise<ReadonlySet<string> | undefined> {
+/** Whether all of these requests, and writes of files, are asked of the outside in all orders and at all times. */
+export async function areAskedFor(named: readonly string[], expected: Expected): Promise<boolean> {
   const [plain, others] = [await expected.plain(), await expected.others()]
-  if (plain === undefined || others === undefined) return undefined
+  if (plain === undefined || others === undefined) return false
   const askedIn = ({ requests, files }: Effects): Set<string> => {
     const writes = Object.entries(files).flatMap(([path, contents]) => contents.map(text => writeName(path, text)))
     return new Set([...Object.keys(requests), ...writes])
   }
-  const [first, ...rest] = [plain, ...others.reordered, others.shifted].map(askedIn) as [Set<string>, ...Set<string>[]]
-  return new Set([...first].filter(what => rest.every(each => each.has(what))))
+  return [plain, ...others.reordered, others.shifted].map(askedIn).every(asked => named.every(what => asked.has(what)))
 }
 
 /** A check that wants to be asked also of runs in which nodes or the outside misbehaved is taken over. */

@@ -35,16 +35,16 @@ const builders = {
   each: (draft, id, size) => {
     // results hold all that an item holds: with those of an earlier for-each in them, items would grow without end
     draft.next(`${id}of`, 'data-transformer', always)
-    const node = draft.next(id, 'for-each', { array_expression: `{{ range(${size}) | list }}` })
+    const node = draft.next(id, 'for-each', { array_expression: `{{ range(${Math.min(size, 3)}) | list }}` })
     draft.fork([
       { from: { node, handle: 'body' }, id: `${id}body`, form: added('"{{ data.forEachNode.state.item }}"') },
     ])
     if (size % 2 === 1) nest(draft, `${id}in`)
     draft.from([{ node }])
   },
-  delay: (draft, id, size) => void draft.next(id, 'static-delay-node', { interval: size / 10, unit: 'seconds' }),
+  delay: (draft, id, size) => void draft.next(id, 'static-delay-node', { interval: size / 50, unit: 'seconds' }),
   spread: (draft, id, size) =>
-    void draft.next(id, 'dynamic-delay-node', { total_time: size + 1, unit: 'seconds', executions: 4 + size }),
+    void draft.next(id, 'dynamic-delay-node', { total_time: (size + 1) / 3, unit: 'seconds', executions: 4 + size }),
   file: (draft, id) =>
     void draft.next(id, 'file-writer', { file_path: `${id}.out`, mode: 'a', content: '{{ data.n }}' }),
   http: (draft, id, size) => {

@@ -46,7 +46,7 @@ const loop: fc.Arbitrary<LoopDraw> = fc.record({
   ),
   sources: fc.array(fc.nat({ max: 7 }), { minLength: 1, maxLength: 2 }),
   joinedBy: fc.constantFrom('edge', 'edge', 'name'),
-  steps: fc.array(step, { maxLength: 4 }),
+  steps: fc.array(step, { maxLength: 3 }),
   end: fc.constantFrom('queue', 'queue', 'queue', 'file'),
   back: fc.option(fc.nat({ max: 7 }), { freq: 5, nil: undefined }),
   replicas: fc.constantFrom(1, 1, 2, 3),
@@ -113,8 +113,8 @@ function beginLoop(draft: WorkflowDraft, each: LoopDraw, id: string, files: Reco
     return number('file_reader.index')
   }
   if (each.producer === 'timer') {
-    const limit = Math.min(each.items, 6)
-    draft.add(id, 'timer', { interval: 1 + (each.items % 4), unit: 'seconds', limit })
+    const limit = Math.min(each.items, 5)
+    draft.add(id, 'timer', { interval: 1 + (each.items % 2), unit: 'seconds', limit })
     return number('timer.iteration')
   }
   draft.add(id, 'counter', { min_value: 1, max_value: each.items })

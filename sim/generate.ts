@@ -140,17 +140,21 @@ function eventsOf(kind: FaultKind, targets: readonly Target[], draws: Draws): Pl
     return [{ at: 0, actor: 'daemon', kind, args: { op: 'execute', loop: '', n: 1, ...drawn } }]
   }
   const gap = draws.pick(`gap ${kind}`, [4, 12, 40, 120])
+  const keptMax = most[kind] ?? mostPerKind
   const found: (PlanEvent & { n: number })[] = []
   for (const target of targets) {
     if (!fits(kind, target)) continue
     const { op, loop, weight } = target
     const key = `${kind} ${op} ${loop}`
     const gapMax = Math.ceil((2 * gap * targets.length) / (4 * weight))
-    for (let n = draws.whole(key, 1, gapMax); n <= horizon; n += draws.whole(key, 1, gapMax)) {
+    let n = 0
+    for (let i = 0; i < keptMax; i++) {
+      n += draws.whole(key, 1, gapMax)
+      if (n > horizon) break
       found.push({ at: 0, actor: actorOf(kind), kind, args: { op, loop, n, ...argsOf(kind, key, draws) }, n })
     }
   }
-  const kept = found.sort((a, b) => a.n - b.n).slice(0, most[kind] ?? mostPerKind)
+  const kept = found.sort((a, b) => a.n - b.n).slice(0, keptMax)
   return kept.map(({ n: _, ...event }) => event)
 }
 

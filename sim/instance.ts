@@ -8,6 +8,7 @@ import type { HolderIdentity, Pools, Ports } from '../engine/ports.ts'
 import type { ReloadReport } from '../engine/run/reload.ts'
 import type { EventSink } from '../engine/trace/events.ts'
 import type { TraceSink } from '../engine/trace/trace.ts'
+import type { Cancel } from './clock.ts'
 import { DaemonEngine } from './daemon-engine.ts'
 import type { InstanceNews } from './life.ts'
 import { observedGraph } from './observed-graph.ts'
@@ -49,11 +50,12 @@ export type InstanceOptions = {
   boot: string
   graph: FlowGraph
   wire: Wire
-  pools: Omit<SimPoolsHost, 'name' | 'isGone'>
+  pools: Omit<SimPoolsHost, 'name' | 'isGone' | 'onGone'>
   files: MemoryFiles
   serving: PlanSettings['serving']
   startEngine: StartEngine
   isGone(identity: HolderIdentity): boolean
+  onGone(identity: HolderIdentity, tell: () => void): Cancel
   /** `teller`: who saw it, the daemon itself or one of its workers. */
   onEvent(event: Parameters<EventSink>[0], teller: string): void
   onInstance(news: InstanceNews): void
@@ -72,17 +74,26 @@ export class Instance {
   readonly #pools: SimPools
   readonly #engine: Engine
   #definitions = 0
+  readonly #mourners = new Set<() => void>()
   isAlive = true
   /** How the engine ended, if it did on its own. */
   ended: RunEnd | undefined
 
   constructor(options: InstanceOptions) {
     this.#options = options
-    const { name, pid, boot, wire, files, isGone } = options
+    const { name, pid, boot, wire, files, isGone, onGone } = options
     const graph = this.#observed(options.graph)
     this.identity = { boot, pid, start: String(wire.time.ms) }
-    this.#host = new SimPorts({ name, identity: this.identity, isGone, wire, files, patiences: patiencesOf(graph) })
-    this.#pools = new SimPools({ ...options.pools, name, isGone })
+    this.#host = new SimPorts({
+      name,
+      identity: this.identity,
+      isGone,
+      onGone,
+      wire,
+      files,
+      patiences: patiencesOf(graph),
+    })
+    this.#pools = new SimPools({ ...options.pools, name, isGone, onGone })
     const onEvent: EventSink = event => {
       if (!this.isAlive) return
       options.onEvent(event, this.#pools.teller ?? name)
@@ -136,6 +147,14 @@ export class Instance {
     this.isAlive = false
     this.#host.die()
     this.#pools.orphan()
+    for (const tell of this.#mourners) tell()
+  }
+
+  /** Calls back when it is dead. */
+  onDeath(tell: () => void): Cancel {
+    if (this.isAlive) this.#mourners.add(tell)
+    else tell()
+    return () => this.#mourners.delete(tell)
   }
 
   /** What the engine has under way in its host, in words. */

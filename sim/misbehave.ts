@@ -1,7 +1,7 @@
 /**
  * Nodes that misbehave for some of their items: they throw, hang, are slow, return garbage, or take their process down.
- * Which items is drawn from what the items hold, so that an item fails again whenever it is tried again, and the reference knows it too.
- * Items that do not look the same in all runs of the reference, because of clocks or chance, are left alone.
+ * Which items is drawn from what the items hold when a node is given one first, and stays so: an item fails again whenever
+ * it is tried again, and the reference is told after the run which ones it were.
  */
 import { EngineError } from '../engine/errors.ts'
 import type { FlowGraph, FlowNode, Plan as FlowPlan, PlanStep } from '../engine/graph/flow-graph.ts'
@@ -9,7 +9,7 @@ import { hashUnit } from '../engine/hash.ts'
 import { canonicalJson } from '../engine/json.ts'
 import type { NodeContext } from '../engine/node/context.ts'
 import type { Node, NodeClass, NodeKind, NodeOutput, NodeResult } from '../engine/node/node.ts'
-import { type Expected, expectedEffects, ways } from './expected.ts'
+import { ways } from './expected.ts'
 import type { FaultKind } from './faults.ts'
 import { pickGarbage, refusalOf, type spoil } from './garbage.ts'
 import type { Plan } from './plan.ts'
@@ -41,12 +41,19 @@ const slowMs = 12_000
 export type Victim = { noted(mood: Mood): void; kill(): void; spoil: typeof spoil }
 
 export type Misbehaviour = {
-  /** What the run must leave behind all the same. */
-  expected: Expected
   /** The workflow as one life of a daemon runs it. */
   graphFor(victim: Victim): FlowGraph
+  /** What came of it, for the reference; undefined while no node misbehaved. */
+  told(): Told | undefined
+}
+type Told = {
   /** The workflow as the reference runs it. */
-  graphInReference: FlowGraph
+  graph: FlowGraph
+  /**
+   * Whether it befell only what nodes are given in every order, at every time and with every seed: what comes of the rest,
+   * because of clocks or chance, nobody can say.
+   */
+  isSure(): Promise<boolean>
 }
 
 /** An item at a node; `at` names both by what they are. */
@@ -59,7 +66,7 @@ type Change = (answer: NodeResult) => unknown
 type Before = (visit: Visit) => Promise<Change | undefined>
 
 /** Undefined when no node misbehaves in this plan. */
-export async function misbehaviourOf(plan: Plan, graph: FlowGraph, iterationsMax?: number): Promise<Misbehaviour | undefined> {
+export function misbehaviourOf(plan: Plan, graph: FlowGraph, iterationsMax?: number): Misbehaviour | undefined {
   const all = moods.flatMap((mood): Odds[] => {
     const event = plan.events.find(({ kind }) => kind === mood)
     return event === undefined ? [] : [{ mood, nodes: Number(event.args.nodes ?? 1), odds: Number(event.args.odds) }]
@@ -69,18 +76,26 @@ export async function misbehaviourOf(plan: Plan, graph: FlowGraph, iterationsMax
     const odds = all.filter(({ mood, nodes }) => hashUnit(`${plan.seed}|${mood}|${id}`) < nodes)
     if (odds.length > 0) oddsOf.set(id, odds)
   }
-  const drawn = (node: string, at: string): Mood | undefined =>
-    oddsOf.get(node)?.find(({ mood, odds }) => hashUnit(`${plan.seed}|${mood}|${at}`) < odds)?.mood
+  if (oddsOf.size === 0) return undefined
   const wrap = (before: Before) => graphWith(graph, before, id => oddsOf.has(id))
-  const stable = oddsOf.size === 0 ? new Map<string, Mood>() : await stableItems(plan, { wrap, drawn, iterationsMax })
-  const moodOf = new Map(moods.flatMap(mood => firstOf(mood, stable)))
-  if (moodOf.size === 0) return undefined
+  const struck = new Map<string, Mood>()
+  const left = { ...most }
+  const moodOf = ({ node, at }: Visit): Mood | undefined => {
+    const known = struck.get(at)
+    if (known !== undefined) return known
+    const odds = oddsOf.get(node) ?? []
+    const drawn = odds.find(({ mood, odds: share }) => hashUnit(`${plan.seed}|${mood}|${at}`) < share)?.mood
+    if (drawn === undefined || left[drawn] === 0) return undefined
+    left[drawn] -= 1
+    struck.set(at, drawn)
+    return drawn
+  }
   // an item that its producer made itself has no claim to be charged, and would take its process down for ever
   const claiming = new Set(graph.loops.filter(({ sources }) => sources.length > 0).map(({ id }) => id))
-  const beforeFor =
-    (victim: Victim): Before =>
-    async ({ at, kind, context }) => {
-      const mood = moodOf.get(at)
+  const beforeFor = (victim: Victim, moodAt: (visit: Visit) => Mood | undefined): Before => {
+    return async visit => {
+      const { at, kind, context } = visit
+      const mood = moodAt(visit)
       const isSpared = mood === 'node-kills' && !claiming.has(context.iteration.loop)
       if (mood === undefined || isSpared) return undefined
       await act(mood, context, victim)
@@ -88,15 +103,16 @@ export async function misbehaviourOf(plan: Plan, graph: FlowGraph, iterationsMax
       const garbage = pickGarbage(kind, `${plan.seed}|garbage|${at}`)
       return answer => victim.spoil(answer, garbage, kind)
     }
-  const graphFor = (victim: Victim): FlowGraph => wrap(beforeFor(victim))
-  const graphInReference = graphFor(inReference)
-  return { expected: expectedEffects(graphInReference, plan.files, iterationsMax), graphFor, graphInReference }
-}
-
-/** Of those that have such a node, the first ones; in which order they were found may differ with the order of the loops. */
-function firstOf(mood: Mood, items: ReadonlyMap<string, Mood>): [string, Mood][] {
-  const ofMood = [...items].filter(([, each]) => each === mood)
-  return ofMood.sort(([a], [b]) => hashUnit(a) - hashUnit(b)).slice(0, most[mood])
+  }
+  return {
+    graphFor: victim => wrap(beforeFor(victim, moodOf)),
+    told: () => {
+      if (struck.size === 0) return undefined
+      const seen = new Map(struck)
+      const graphTold = wrap(beforeFor(inReference, ({ at }) => seen.get(at)))
+      return { graph: graphTold, isSure: () => areStable(seen, { plan, wrap, iterationsMax }) }
+    },
+  }
 }
 
 /** The reference kills no processes and looks at no answers: it is told what becomes of them. */
@@ -125,29 +141,22 @@ async function act(mood: Mood, { clock }: NodeContext, { noted, kill }: Pick<Vic
   }
 }
 
-/** The moods that were drawn for what nodes are given in every order, at every time and with every seed. */
-async function stableItems(
-  plan: Plan,
-  how: {
-    wrap: (before: Before) => FlowGraph
-    drawn: (node: string, at: string) => Mood | undefined
-    iterationsMax: number | undefined
-  },
-): Promise<ReadonlyMap<string, Mood>> {
-  const { wrap, drawn, iterationsMax } = how
-  let items: Map<string, Mood> | undefined
+/** Whether nodes are given all of these in every order, at every time and with every seed. */
+async function areStable(
+  items: ReadonlyMap<string, Mood>,
+  how: { plan: Plan; wrap: (before: Before) => FlowGraph; iterationsMax: number | undefined },
+): Promise<boolean> {
+  const { plan, wrap, iterationsMax } = how
   for (const way of [ways.plain, { ...ways.shifted, order: 'last' }, ways.overtaking] as const) {
-    const seen = new Map<string, Mood>()
-    const note: Before = async ({ node, at }) => {
-      const mood = items === undefined ? drawn(node, at) : items.get(at)
-      if (mood !== undefined) seen.set(at, mood)
+    const missing = new Set(items.keys())
+    const note: Before = async ({ at }) => {
+      missing.delete(at)
       return undefined
     }
     const effects = await runReference(wrap(note), { files: plan.files, iterationsMax, ...way })
-    if (effects === undefined || seen.size === 0) return new Map()
-    items = seen
+    if (effects === undefined || missing.size > 0) return false
   }
-  return items as Map<string, Mood>
+  return true
 }
 
 /** The same workflow; some of its nodes are of classes that ask first. */

@@ -3,9 +3,6 @@
  * answer; a disk that is full. What becomes of a request or a write is decided when it is asked for first, and stays so:
  * whoever asks for the same again is told the same. So an item that is processed again meets what it met before, and the
  * reference can be told after the run what the outside answered, instead of being excused.
- *
- * Only what the reference asks for too is hit, in all of its orders and times: of the rest nobody could say what should
- * have come of it.
  */
 import { EngineError } from '../engine/errors.ts'
 import type { JsonObject } from '../engine/json.ts'
@@ -14,10 +11,6 @@ import type { HttpRequest, HttpResponse } from '../engine/ports.ts'
 export const httpMishaps = ['http-error', 'http-timeout', 'http-status', 'http-answer-lost'] as const
 export const fileMishaps = ['disk-full'] as const
 export type Mishap = (typeof httpMishaps)[number] | (typeof fileMishaps)[number]
-
-export function isMishap(kind: string): boolean {
-  return [...httpMishaps, ...fileMishaps].some(each => each === kind)
-}
 
 /** What a request asks for; headers are left out, for they may hold keys and times. */
 export function requestName({ method, url, body }: Pick<HttpRequest, 'method' | 'url' | 'body'>): string {
@@ -36,7 +29,6 @@ export class Mishaps {
   readonly #decided: Map<string, Mishap | null>
   /** Until when everything meets it, in milliseconds. */
   readonly #until = new Map<Mishap, number>()
-  #spared: (what: string) => boolean = () => false
 
   /** @param told what `toJSON` gave after an earlier run */
   constructor(told = '{}') {
@@ -47,14 +39,9 @@ export class Mishaps {
     return this.#decided.get(what) ?? undefined
   }
 
-  /** From now on only these are hit. */
-  limitTo(asked: ReadonlySet<string>): void {
-    this.#spared = what => !asked.has(what)
-  }
-
   /** Settles what becomes of something, unless that is settled. */
   decide(what: string, kinds: readonly Mishap[], now: { ms: number; due: Due }): void {
-    if (this.#decided.has(what) || this.#spared(what)) return
+    if (this.#decided.has(what)) return
     const mishap = kinds.find(kind => {
       const args = now.due(kind)
       if (args !== undefined) this.#until.set(kind, now.ms + Number(args.ms ?? 0))

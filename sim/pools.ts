@@ -12,6 +12,7 @@ import type { HolderIdentity, LoopWorker, Pools, WorkerListener } from '../engin
 import { LoopInWorker } from '../engine/run/loop-worker.ts'
 import type { ExitCause, FromWorker, LoopTask, ToWorker, WorkerHealth } from '../engine/run/pool-protocol.ts'
 import { readPulse } from '../engine/run/pulse.ts'
+import type { Cancel } from './clock.ts'
 import { edited, editOf } from './edits.ts'
 import type { FaultKind, OperationName } from './faults.ts'
 import { spoil } from './garbage.ts'
@@ -26,6 +27,7 @@ export type SimPoolsHost = {
   /** Which life of which daemon they belong to. */
   name: string
   isGone(identity: HolderIdentity): boolean
+  onGone(identity: HolderIdentity, tell: () => void): Cancel
   /** The daemon's own. */
   wire: Wire
   local: LocalTime
@@ -206,7 +208,7 @@ class SimWorker implements LoopWorker {
   // --- its life
 
   #begin(): void {
-    const { wire, files, graphFor, name, isGone } = this.#host
+    const { wire, files, graphFor, name, isGone, onGone } = this.#host
     const start = wire.server.name('start', this.#task.loop)
     const own = this.#wire()
     if (own.dies('before', start)) return
@@ -224,7 +226,7 @@ class SimWorker implements LoopWorker {
     }
     const graph = graphFor(victim)
     const patiences = patiencesOf(graph)
-    this.#ports = new SimPorts({ name: this.#name, identity, isGone, wire: own, files, patiences })
+    this.#ports = new SimPorts({ name: this.#name, identity, isGone, onGone, wire: own, files, patiences })
     this.#loop = new LoopInWorker(this.#task, {
       ports: this.#ports.ports,
       load: () => edited(graph, editOf(this.#task.workflow.hash)),

@@ -5,6 +5,7 @@
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { JsonObject } from '../engine/json.ts'
 import type { Clock, HolderIdentity, Host, Log, Ports, Random } from '../engine/ports.ts'
+import type { Cancel } from './clock.ts'
 import type { FaultKind, OperationName } from './faults.ts'
 import { isTimeout } from './mishaps.ts'
 import { type Due, type Later, type Limit, type MemoryFiles, simFiles, simHttp } from './outside.ts'
@@ -16,6 +17,8 @@ export type SimPortsOptions = {
   name: string
   identity: HolderIdentity
   isGone(identity: HolderIdentity): boolean
+  /** Calls back when it is gone. */
+  onGone(identity: HolderIdentity, tell: () => void): Cancel
   wire: Wire
   files: MemoryFiles
   /** Of the nodes that do not wait for ever, in milliseconds. */
@@ -27,6 +30,8 @@ export function patiencesOf(graph: FlowGraph): number[] {
   return [...graph.nodes.values()].map(({ timeoutMs }) => timeoutMs).filter(ms => ms > 0)
 }
 
+/** How long it takes to see that a process is gone, at most. */
+const goneLookMsMax = 1_000
 /** Sleeps longer than this are meant by somebody, and waiting for them is no standstill. */
 const longSleepMs = 20_000
 
@@ -72,7 +77,7 @@ export class SimPorts {
     const { files, identity, isGone } = this.#options
     const later = this.#later
     const now = (): number => this.#options.wire.time.ms
-    const host: Host = { identity: () => identity, isGone }
+    const host: Host = { identity: () => identity, isGone, gone: this.#gone }
     const log: Log = { write: () => undefined }
     return {
       clock: this.#clock(),
@@ -118,6 +123,18 @@ export class SimPorts {
         resolve()
       })
       signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  readonly #gone: Host['gone'] = (other, signal) => {
+    const { onGone, wire } = this.#options
+    return new Promise((resolve, reject) => {
+      const look = (): number => wire.draws.whole('gone', 1, goneLookMsMax)
+      const cancel = onGone(other, () => wire.local.after(look(), resolve))
+      signal.addEventListener('abort', () => {
+        cancel()
+        reject(signal.reason)
+      })
     })
   }
 

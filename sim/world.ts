@@ -12,14 +12,13 @@ import type { EngineEvent } from '../engine/trace/events.ts'
 import { disarranged } from './arrivals.ts'
 import { SimTime, settled, turned } from './clock.ts'
 import { Daemons } from './daemons.ts'
-import { askedFor, type Expected, expectedEffects, keptTell } from './expected.ts'
+import { areAskedFor, type Expected, expectedEffects, keptTell } from './expected.ts'
 import { FaultBook, type FaultKind, type OperationName } from './faults.ts'
 import { Headway } from './headway.ts'
 import type { StartEngine } from './instance.ts'
 import { Invariants } from './invariants/index.ts'
 import type { LifeNews } from './life.ts'
 import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
-import { isMishap } from './mishaps.ts'
 import { MemoryFiles, saidOutside } from './outside.ts'
 import type { Plan, PlanEvent } from './plan.ts'
 import { quiet } from './quiet.ts'
@@ -91,13 +90,8 @@ export async function simulate(given: WorldOptions): Promise<RunResult> {
   const { applied, files } = disarranged(given.plan, given.graph.hash)
   const options = applied.length === 0 ? given : withArrived(given, files)
   const { graph, plan, expected } = options
-  const asked = expected && plan.events.some(({ kind }) => isMishap(kind)) ? await askedFor(expected) : undefined
-  const misbehaviour = await misbehaviourOf(plan, graph, expected?.iterationsMax)
-  if (misbehaviour === undefined) {
-    return await new World({ ...options, applied, graphFor: () => graph, graphInReference: graph, asked }).run()
-  }
-  const told = expected && { ...misbehaviour.expected, ...keptTell(expected) }
-  return await new World({ ...options, ...misbehaviour, applied, expected: told, asked }).run()
+  const misbehaviour = misbehaviourOf(plan, graph, expected?.iterationsMax)
+  return await new World({ ...options, misbehaviour, applied }).run()
 }
 
 /** Other inputs, and so another outcome. */
@@ -107,12 +101,11 @@ function withArrived(options: WorldOptions, files: Plan['files']): WorldOptions 
   return { ...options, plan: { ...plan, files }, expected: again }
 }
 
-type Prepared = WorldOptions &
-  Pick<Misbehaviour, 'graphFor' | 'graphInReference'> & {
-    asked: ReadonlySet<string> | undefined
-    /** Faults that have come about already. */
-    applied: readonly PlanEvent[]
-  }
+type Prepared = WorldOptions & {
+  misbehaviour: Misbehaviour | undefined
+  /** Faults that have come about already. */
+  applied: readonly PlanEvent[]
+}
 
 class World {
   readonly #options: Prepared
@@ -144,7 +137,6 @@ class World {
     this.#situations = new Situations(graph)
     this.#trace = new TraceLog(options.trace)
     this.#files = new MemoryFiles(plan.files)
-    if (options.asked !== undefined) this.#files.mishaps.limitTo(options.asked)
     const { reached } = this.#situations
     this.#stats = { simulatedMs: 0, iterations: 0, commits: 0, crashes: 0, steps: 0, faults: {}, reached }
     this.#server = new SimServer({
@@ -167,15 +159,15 @@ class World {
   }
 
   #makeDaemons(): Daemons {
-    const { plan, graphFor, startEngine } = this.#options
+    const { plan, graph, misbehaviour, startEngine } = this.#options
     return new Daemons({
       time: this.#time,
       draws: this.#draws,
       server: this.#server,
       book: this.#book,
       settings: plan.settings,
-      graph: this.#options.graph,
-      graphFor,
+      graph,
+      graphFor: victim => misbehaviour?.graphFor(victim) ?? graph,
       files: this.#files,
       startEngine,
       isCompleted: () => this.#isCompleted(),
@@ -281,14 +273,18 @@ class World {
     this.#noteViolation()
   }
 
-  /** What went wrong outside is part of what a run must leave behind. */
+  /** What went wrong outside and in nodes is part of what a run must leave behind. */
   #expected(): Expected | undefined {
-    const { expected, graphInReference, plan } = this.#options
-    const told = this.#files.mishaps.told()
-    if (told === undefined || expected === undefined) return expected
-    const files = { ...plan.files, [saidOutside.mishaps]: told }
-    const again = expectedEffects(graphInReference, files, expected.iterationsMax)
-    return { ...again, ...keptTell(expected) }
+    const { expected, graph, misbehaviour, plan } = this.#options
+    const [mishaps, moods] = [this.#files.mishaps.told(), misbehaviour?.told()]
+    if (expected === undefined || (mishaps === undefined && moods === undefined)) return expected
+    const files = mishaps === undefined ? plan.files : { ...plan.files, [saidOutside.mishaps]: mishaps }
+    const again = expectedEffects(moods?.graph ?? graph, files, expected.iterationsMax)
+    const isSure = async (): Promise<boolean> => {
+      const named = Object.keys(JSON.parse(mishaps ?? '{}') as JsonObject)
+      return (named.length === 0 || (await areAskedFor(named, expected))) && (await moods?.isSure()) !== false
+    }
+    return { ...again, ...keptTell(expected), isSure }
   }
 
   #isCompleted(): boolean {

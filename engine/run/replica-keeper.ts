@@ -10,7 +10,7 @@ import { codeOf, messageOf } from '../errors.ts'
 import type { FlowLoop } from '../graph/flow-graph.ts'
 import { limits } from '../limits.ts'
 import type { Pool } from '../node/node.ts'
-import type { Pools } from '../ports.ts'
+import type { HolderIdentity, Pools } from '../ports.ts'
 import { keysOf, replicaName } from '../store/keys.ts'
 import { ReplicaStore } from '../store/replica-store.ts'
 import { retryTransient } from '../store/retry.ts'
@@ -129,30 +129,33 @@ export class ReplicaKeeper {
 
   async #wait(answer: NotAcquired, lookAgainMs: number): Promise<void> {
     if (answer.kind === 'outdated') this.#sayOutdated()
-    if (answer.kind === 'ended' || answer.kind === 'outdated') await this.#untilFree(lookAgainMs, () => false)
-    else {
-      const { host } = this.#host.ports
-      await this.#untilFree(answer.leftMs + 1, () => answer.kind === 'held' && host.isGone(answer.identity))
-    }
+    if (answer.kind === 'ended' || answer.kind === 'outdated') await this.#untilFree(lookAgainMs)
+    else await this.#untilFree(answer.leftMs + 1, answer.kind === 'held' ? answer.identity : undefined)
   }
 
-  /** Until somebody lets go of the replica, the time is over, or `isGone` says that its holder is no more. */
-  async #untilFree(ms: number, isGone: () => boolean): Promise<void> {
-    const { clock } = this.#host.ports
+  /** Until somebody lets go of the replica, the time is over, or its holder is no more. */
+  async #untilFree(ms: number, holder?: HolderIdentity): Promise<void> {
+    const { clock, host } = this.#host.ports
     const { control, completed } = this.#host
     const { draining } = control
     const untilMs = clock.monotonic() + ms
     const looking = new AbortController()
+    const { signal } = looking
     this.#looking = looking
+    if (holder !== undefined) {
+      const seen = (): void => looking.abort(noReason)
+      // it is watched no longer than this waits
+      host.gone(holder, signal).then(seen, () => undefined)
+    }
     for (;;) {
       const nowMs = clock.monotonic()
-      const leftMs = Math.min(untilMs - nowMs, this.#leaseMs / 10, limits.wakeWaitMs)
-      if (leftMs <= 0 || (await this.#isWoken(leftMs, [draining, completed, looking.signal]))) break
+      const leftMs = Math.min(untilMs - nowMs, limits.wakeWaitMs)
+      if (leftMs <= 0 || (await this.#isWoken(leftMs, [draining, completed, signal]))) break
       // a connection that is closed does not let anybody wait
-      if (draining.aborted || completed.aborted || looking.signal.aborted || isGone() || clock.monotonic() <= nowMs)
-        break
+      if (draining.aborted || completed.aborted || signal.aborted || clock.monotonic() <= nowMs) break
     }
     this.#looking = undefined
+    looking.abort(noReason)
   }
 
   #isWoken(ms: number, signals: readonly AbortSignal[]): Promise<boolean> {

@@ -50,8 +50,11 @@ export class Invariants {
   readonly #all: readonly Invariant[]
   /** Those of `#all` that are told the events of everybody. */
   readonly #ofAll: readonly Invariant[]
-  readonly #ofTeller = new Map<string, readonly Invariant[]>()
+  readonly #ofTeller = new Map<string, { own: readonly Invariant[]; told: readonly Told<'event'>[] }>()
   readonly #make: (make: MakeInvariant) => Invariant
+  readonly #applied: readonly Told<'applied'>[]
+  readonly #sent: readonly Told<'sent'>[]
+  readonly #instance: readonly Told<'instance'>[]
   violation: Violation | undefined
 
   constructor(context: Omit<InvariantContext, 'report'>) {
@@ -64,13 +67,16 @@ export class Invariants {
     }
     this.#all = allInvariants.map(this.#make)
     this.#ofAll = this.#all.filter((_, i) => !byTeller.includes(allInvariants[i] as MakeInvariant))
+    this.#applied = toldOf(this.#all, 'applied')
+    this.#sent = toldOf(this.#all, 'sent')
+    this.#instance = toldOf(this.#all, 'instance')
   }
 
   applied(applied: Applied): void {
-    for (const invariant of this.#all) invariant.applied?.(applied)
+    for (const invariant of this.#applied) invariant.applied(applied)
   }
   event(event: EngineEvent, teller: string): void {
-    for (const invariant of [...this.#ofAll, ...this.#of(teller)]) invariant.event?.(event, teller)
+    for (const invariant of this.#of(teller).told) invariant.event(event, teller)
   }
   /** A daemon or worker died: what it had begun, it never ended. */
   forget(teller: string): void {
@@ -78,30 +84,41 @@ export class Invariants {
     for (const invariant of this.#all) invariant.forget?.(teller)
   }
   sent(sent: Sent): void {
-    for (const invariant of this.#all) invariant.sent?.(sent)
+    for (const invariant of this.#sent) invariant.sent(sent)
   }
   life(news: LifeNews, db: Keyspace): void {
     for (const invariant of this.#all) invariant.life?.(news, db)
   }
   instance(news: InstanceNews): void {
-    for (const invariant of this.#all) invariant.instance?.(news)
+    for (const invariant of this.#instance) invariant.instance(news)
   }
   disturbed(kind: FaultKind, at: OperationName): void {
     for (const invariant of this.#all) invariant.disturbed?.(kind, at)
   }
   async end(end: EndState): Promise<void> {
-    for (const invariant of [...this.#all, ...[...this.#ofTeller.values()].flat()])
+    for (const invariant of [...this.#all, ...[...this.#ofTeller.values()].flatMap(({ own }) => own)])
       if (this.violation === undefined) await invariant.end?.(end)
   }
-  #of(teller: string): readonly Invariant[] {
-    const known = this.#ofTeller.get(teller) ?? byTeller.map(this.#make)
-    this.#ofTeller.set(teller, known)
-    return known
+  #of(teller: string): { own: readonly Invariant[]; told: readonly Told<'event'>[] } {
+    const known = this.#ofTeller.get(teller)
+    if (known !== undefined) return known
+    const own = byTeller.map(this.#make)
+    const made = { own, told: toldOf([...this.#ofAll, ...own], 'event') }
+    this.#ofTeller.set(teller, made)
+    return made
   }
   save(): () => void {
-    const restores = this.#all.map(invariant => invariant.save?.())
+    const restores = this.#all.flatMap(invariant => invariant.save?.() ?? [])
     return () => {
-      for (const restore of restores) restore?.()
+      for (const restore of restores) restore()
     }
   }
+}
+
+type Hook = 'applied' | 'event' | 'sent' | 'instance'
+type Told<H extends Hook> = Invariant & Required<Pick<Invariant, H>>
+
+/** Those that want to be told of this: there is much to tell, and most want little of it. */
+function toldOf<H extends Hook>(all: readonly Invariant[], hook: H): Told<H>[] {
+  return all.filter((invariant): invariant is Told<H> => invariant[hook] !== undefined)
 }

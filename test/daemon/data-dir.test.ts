@@ -68,6 +68,7 @@ describe('lockDataDir', () => {
         writeFileSync(path, faster)
         return true
       },
+      gone: () => new Promise(() => undefined),
     }
     expect((await errorOf(() => lockDataDir(dir, racing))).code).toBe('JOURNAL_LOCKED')
     expect(readFileSync(path, 'utf8')).toBe(faster)

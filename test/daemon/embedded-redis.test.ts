@@ -42,7 +42,7 @@ function collect(): { log: Log; messages: string[] } {
 
 /** What kill -9 leaves: the files as they are, and a lock of a process that is gone. */
 function afterKill(dir: string): Partial<EmbeddedOptions> {
-  const host: Host = { identity: systemHost().identity, isGone: () => true }
+  const host: Host = { identity: systemHost().identity, isGone: () => true, gone: async () => undefined }
   writeFileSync(join(dir, 'lock'), '{"boot":"b","pid":1,"start":"1","hostname":"h"}')
   return { host }
 }

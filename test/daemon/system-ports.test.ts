@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { pinoLog, systemClock, systemHost, systemRandom } from '../../daemon/system-ports.ts'
 
@@ -64,6 +65,21 @@ describe('systemHost', () => {
     ['another boot or machine', { ...me, boot: 'other', pid: 4_190_000 }, false],
     ['start unknown, pid in use', { ...me, start: '' }, false],
   ])('isGone: %s', (_what, identity, gone) => expect(host.isGone(identity)).toBe(gone))
+
+  test('gone resolves when that process has ended, and rejects when nobody wants to know any more', async () => {
+    const host = systemHost()
+    const child = spawn('sleep', ['60'])
+    const start = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(' ')[21] as string
+    const other = { ...host.identity(), pid: child.pid as number, start }
+    const stop = new AbortController()
+    const given = host.gone(other, stop.signal)
+    stop.abort('enough')
+    await expect(given).rejects.toBe('enough')
+    const gone = host.gone(other, new AbortController().signal)
+    child.kill('SIGKILL')
+    await gone
+    expect(host.isGone(other)).toBe(true)
+  })
 })
 
 function startOf(pid: number): string {

@@ -139,13 +139,18 @@ export class Bench {
   }
 
   ports(pid: number): Ports {
+    const clock = this.#clock()
+    const isGone = (identity: HolderIdentity): boolean => identity.boot === 'bench' && this.gone.has(identity.pid)
     return {
-      clock: this.#clock(),
+      clock,
       random: { draw: () => 0.5, nonce: stream => `${stream}-${++this.#nonces}-0123456789abcdef` },
       redis: this.#redis(),
       host: {
         identity: (): HolderIdentity => ({ boot: 'bench', pid, start: String(pid) }),
-        isGone: identity => identity.boot === 'bench' && this.gone.has(identity.pid),
+        isGone,
+        gone: async (identity, signal) => {
+          while (!isGone(identity)) await clock.sleep(100, signal)
+        },
       },
       http: { request: async () => ({ status: 200, headers: {}, body: '' }) },
       files: {
