@@ -31,7 +31,7 @@ type LoopDraw = {
 export type WorkflowDraw = { loops: LoopDraw[]; queueLength: number }
 
 /** By how many loops there are: the more of them an item passes, the fewer items there are, or some lives would take all the time. */
-const itemsFactor = [1, 2.6, 1.6, 1, 0.7]
+const itemsFactor = [1, 3.2, 1.6, 1.05, 0.6]
 
 /** More than any queue here comes to hold. */
 const unlimited = 10_000
@@ -42,7 +42,7 @@ const loop: fc.Arbitrary<LoopDraw> = fc.record({
   producer: fc.constantFrom('counter', 'strings', 'file', 'timer', 'reader', 'reader', 'reader', 'reader'),
   items: fc.oneof(
     { weight: 1, arbitrary: fc.integer({ min: 1, max: 3 }) },
-    { weight: 6, arbitrary: fc.integer({ min: 26, max: 40 }) },
+    { weight: 9, arbitrary: fc.integer({ min: 26, max: 40 }) },
   ),
   sources: fc.array(fc.nat({ max: 7 }), { minLength: 1, maxLength: 2 }),
   joinedBy: fc.constantFrom('edge', 'edge', 'name'),
@@ -56,8 +56,9 @@ const loop: fc.Arbitrary<LoopDraw> = fc.record({
 /** Draws of workflows: flat arrays only, for whoever wants to shrink them. */
 export const workflowDraws: fc.Arbitrary<WorkflowDraw> = fc.record({
   loops: fc.oneof(
-    { weight: 1, arbitrary: fc.array(loop, { minLength: 1, maxLength: 1 }) },
-    { weight: 6, arbitrary: fc.array(loop, { minLength: 2, maxLength: 4 }) },
+    { weight: 2, arbitrary: fc.array(loop, { minLength: 1, maxLength: 1 }) },
+    { weight: 8, arbitrary: fc.array(loop, { minLength: 2, maxLength: 3 }) },
+    { weight: 2, arbitrary: fc.array(loop, { minLength: 4, maxLength: 4 }) },
   ),
   queueLength: fc.constantFrom(unlimited, unlimited, 0, 1, 2, 5),
 })

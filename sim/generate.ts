@@ -95,7 +95,7 @@ function drawSettings(draws: Draws): PlanSettings {
     fsyncMs: draws.pick('fsync', [10, 50, 200, 1_000]),
     comebackMsMax: draws.pick('comeback', [20, 200, 2_000]),
     elsewhere: draws.pick('elsewhere', [0, 0, 0.3]),
-    instances: draws.pick('instances', [1, 1, 2, 3]),
+    instances: draws.pick('instances', [1, 1, 1, 2, 2, 3]),
     serving: draws.pick('serving', ['run', 'daemon'] as const),
     lagMs: draws.pick('lag', [5, 100, 1_000]),
     faultsUntilMs: draws.pick('faults until', [2_000, 60_000, 1_800_000, 1_800_000]),

@@ -96,7 +96,8 @@ export class SimRedis implements Redis {
   #send(op: string, loop: string, work: Omit<Request, keyof OperationName>): Promise<unknown> {
     if (this.#state === 'closed') return Promise.reject(unavailable())
     const { server, book, fault, dies, strike } = this.#wire
-    const request = { ...server.name(op, loop), ...work }
+    const { n } = server.name(op, loop)
+    const request = { op, loop, n, args: work.args, run: work.run, writes: work.writes }
     return new Promise((resolve, reject) => {
       if (this.#state === 'dead') return
       strike(request)

@@ -9,7 +9,7 @@
 import { codeOf } from '../engine/errors.ts'
 import type { FlowGraph, FlowLoop, FlowNode, Plan } from '../engine/graph/flow-graph.ts'
 import { hashText, hashUnit } from '../engine/hash.ts'
-import { isJsonObject, type Json, type JsonObject, jsonEqual } from '../engine/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import type { NodeContext, RuntimeVariables } from '../engine/node/context.ts'
 import {
   type Elements,
@@ -20,6 +20,7 @@ import {
   type Routed,
 } from '../engine/node/node.ts'
 import { byPath, MemoryFiles, type Requests } from './outside.ts'
+import { merge } from './reference-merge.ts'
 
 export type ReferenceOptions = {
   files: Record<string, string>
@@ -103,7 +104,8 @@ class Reference {
     const { iterationsMax = defaultIterationsMax } = this.#options
     for (let n = 0; n < iterationsMax; n++) {
       let worked = false
-      for (const loop of loops) if (!worked) worked = await this.#turn(loop)
+      for (const loop of this.#options.order === 'overtaking' ? turned(loops, n) : loops)
+        if (!worked) worked = await this.#turn(loop)
       if (!worked && !this.#letTimePass()) return this.#effects()
     }
     return undefined
@@ -352,6 +354,12 @@ class Reference {
   }
 }
 
+/** Each comes first once in a while, so that of several readers of a queue each gets some of its items. */
+function turned<T>(list: readonly T[], n: number): T[] {
+  const at = Math.floor(hashUnit(`turn ${n}`) * list.length)
+  return [...list.slice(at), ...list.slice(0, at)]
+}
+
 function plain({ id, data, metadata }: NodeOutput): NodeOutput & JsonObject {
   return { id, data: copyOf(data), metadata: copyOf(metadata) }
 }
@@ -371,29 +379,6 @@ function nearestDominators(plan: Plan): number[] {
     ways.set(at, new Set([...common, at]))
   }
   return [...plan.steps.keys()].map(step => [...(ways.get(step) as Set<number>)].at(-2) as number)
-}
-
-/** The merge of spec 1.3, key by key. */
-function merge(base: NodeOutput, branches: readonly NodeOutput[]): NodeOutput {
-  const data: JsonObject = {}
-  const extra: [string, Json][] = []
-  const keys = new Set([base, ...branches].flatMap(output => Object.keys(output.data)))
-  for (const key of keys) {
-    const before = base.data[key]
-    const present = branches.map(branch => branch.data[key]).filter(value => value !== undefined)
-    const set = present.filter(value => before === undefined || !jsonEqual(value, before))
-    const different = set.filter((value, i) => set.findIndex(other => jsonEqual(other, value)) === i)
-    const [first, ...others] = different
-    if (first !== undefined) data[key] = first
-    else if (present.length > 0) data[key] = before as Json
-    for (const other of others) extra.push([key, other])
-  }
-  for (const [key, value] of extra) {
-    let n = 2
-    while (Object.hasOwn(data, `${key}_${n}`)) n++
-    data[`${key}_${n}`] = value
-  }
-  return { id: (branches[0] as NodeOutput).id, metadata: (branches[0] as NodeOutput).metadata, data }
 }
 
 /** Each loop has instances of its own, and so has a node that two loops reach a state in each. */

@@ -137,7 +137,8 @@ export class ReplicaKeeper {
   async #untilFree(ms: number, holder?: HolderIdentity): Promise<void> {
     const { clock, host } = this.#host.ports
     const { control, completed } = this.#host
-    const { draining } = control
+    // what was complete once may have been forgotten by Redis: only the news of it ends a wait
+    const ends = [control.draining, ...(completed.aborted ? [] : [completed])]
     const untilMs = clock.monotonic() + ms
     const looking = new AbortController()
     const { signal } = looking
@@ -150,9 +151,9 @@ export class ReplicaKeeper {
     for (;;) {
       const nowMs = clock.monotonic()
       const leftMs = Math.min(untilMs - nowMs, limits.wakeWaitMs)
-      if (leftMs <= 0 || (await this.#isWoken(leftMs, [draining, completed, signal]))) break
+      if (leftMs <= 0 || (await this.#isWoken(leftMs, [...ends, signal]))) break
       // a connection that is closed does not let anybody wait
-      if (draining.aborted || completed.aborted || signal.aborted || clock.monotonic() <= nowMs) break
+      if ([...ends, signal].some(({ aborted }) => aborted) || clock.monotonic() <= nowMs) break
     }
     this.#looking = undefined
     looking.abort(noReason)

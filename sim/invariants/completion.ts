@@ -73,7 +73,9 @@ class Completion implements Invariant {
       // a loss after another may meet each its own news
       for (const { id, cycle } of this.#graph.loops) {
         // whoever ends a cycle speaks for all its loops
-        const isToldByWorker = this.#graph.loops.some(other => other.pool !== 'async' && [id, ...cycle].includes(other.id))
+        const isToldByWorker = this.#graph.loops.some(
+          other => other.pool !== 'async' && [id, ...cycle].includes(other.id),
+        )
         if (isToldByWorker) this.#onTheWay.set(id, (this.#onTheWay.get(id) ?? 0) + 1)
       }
     }

@@ -114,14 +114,10 @@ class Fencing implements Invariant {
   }
 
   #read(name: string, { db }: Applied): void {
-    const {
-      holder = '',
-      pid = '',
-      seq = '',
-      last_token: token = '',
-      lease_until = '0',
-    } = db.hgetall(this.#keys.replica(name))
-    this.#leases.set(name, { holder, pid, seq, token, untilMs: Number(lease_until) })
+    const key = this.#keys.replica(name)
+    const [holder, pid, seq] = [db.hget(key, 'holder') ?? '', db.hget(key, 'pid') ?? '', db.hget(key, 'seq') ?? '']
+    const token = db.hget(key, 'last_token') ?? ''
+    this.#leases.set(name, { holder, pid, seq, token, untilMs: Number(db.hget(key, 'lease_until') ?? '0') })
   }
 }
 

@@ -22,11 +22,12 @@ class Isolation implements Invariant {
   readonly #report: Report
   readonly #keys: ReturnType<typeof keysOf>
   readonly #loops: readonly FlowLoop[]
+  readonly #alone: ReadonlySet<string>
   readonly #standstillMs: number
   /** Since when a loop has had something to do and did nothing. */
   readonly #sinceMs = new Map<string, number>()
-  /** Nodes at work, per teller and loop. */
-  readonly #working = new Map<string, Map<string, number>>()
+  /** Nodes at work, by teller, loop and iteration: a loop has several at a time where it has replicas. */
+  readonly #working = new Map<string, Map<string, Map<number, number>>>()
   readonly #full = new Set<string>()
   /** Their workers hang, and have done nothing since. */
   readonly #hung = new Set<string>()
@@ -37,6 +38,7 @@ class Isolation implements Invariant {
     this.#report = report
     this.#keys = keysOf(graph.workflow.id)
     this.#loops = graph.loops
+    this.#alone = new Set(graph.loops.filter(({ replicas }) => replicas === 1).map(({ id }) => id))
     this.#standstillMs = standstillMs(graph)
   }
 
@@ -50,16 +52,33 @@ class Isolation implements Invariant {
   }
 
   event(event: EngineEvent, teller: string): void {
-    if (!('loop' in event) || event.loop === undefined) return
-    const working = this.#working.get(teller) ?? new Map<string, number>()
-    this.#working.set(teller, working)
-    const n = working.get(event.loop) ?? 0
-    if (event.type === 'loop_started' || event.type === 'iteration_started') working.set(event.loop, 0)
-    else if (event.type === 'node_started') working.set(event.loop, n + 1)
-    else if (event.type === 'node_completed' || event.type === 'node_failed')
-      working.set(event.loop, Math.max(0, n - 1))
-    else return
-    this.#sinceMs.set(event.loop, this.#nowMs)
+    switch (event.type) {
+      case 'node_started':
+        return this.#works(teller, event, 1)
+      case 'node_completed':
+      case 'node_failed':
+        return this.#works(teller, event, -1)
+      case 'iteration_started':
+      case 'iteration_completed':
+      case 'iteration_failed':
+        this.#working.get(teller)?.get(event.loop)?.delete(event.iteration)
+        this.#sinceMs.set(event.loop, this.#nowMs)
+        return
+      case 'loop_started':
+        // what a replica that crashed had begun has no end; of several it is not said which one it was
+        if (this.#alone.has(event.loop)) this.#working.get(teller)?.delete(event.loop)
+        this.#sinceMs.set(event.loop, this.#nowMs)
+    }
+  }
+
+  /** Notes that a node of a loop begins, or ends, to work. */
+  #works(teller: string, { loop, iteration }: { loop: string; iteration: number }, change: number): void {
+    const loops = this.#working.get(teller) ?? new Map<string, Map<number, number>>()
+    this.#working.set(teller, loops)
+    const working = loops.get(loop) ?? new Map<number, number>()
+    loops.set(loop, working)
+    working.set(iteration, Math.max(0, (working.get(iteration) ?? 0) + change))
+    this.#sinceMs.set(loop, this.#nowMs)
   }
 
   life({ teller, what }: LifeNews): void {
@@ -78,7 +97,8 @@ class Isolation implements Invariant {
   }
 
   #acts(loop: string, ms: number): void {
-    this.#hung.delete(loop)
+    // that another replica acts says nothing of the one that hangs
+    if (this.#alone.has(loop)) this.#hung.delete(loop)
     this.#sinceMs.set(loop, ms)
   }
 
@@ -99,8 +119,8 @@ class Isolation implements Invariant {
   }
 
   #isExcused(loop: string, db: Keyspace): boolean {
-    const works = [...this.#working.values()].some(each => (each.get(loop) ?? 0) > 0)
-    if (works || this.#full.has(loop) || this.#hung.has(loop)) return true
+    const works = [...this.#working.values()].flatMap(each => [...(each.get(loop)?.values() ?? [])])
+    if (works.some(n => n > 0) || this.#full.has(loop) || this.#hung.has(loop)) return true
     if (db.hexists(this.#keys.ended, loop) === 1) return true
     return [loop, ''].some(name => /^(pause|stop|kill)$/.test(db.hget(this.#keys.desired, name) ?? ''))
   }

@@ -21,11 +21,13 @@ class Supervision implements Invariant {
   }
 
   event(event: EngineEvent, teller: string): void {
-    const loop = 'loop' in event ? event.loop : undefined
+    const isProgress = event.type === 'iteration_completed' || event.type === 'iteration_failed'
+    if (event.type !== 'warning' && (!isProgress || this.#inARow.size === 0)) return
+    const { loop } = event
     if (loop === undefined || !this.#alone.has(loop)) return
     const key = `${teller.split('/', 1)[0]} ${loop}`
     const before = this.#inARow.get(key) ?? 0
-    if (event.type === 'iteration_completed' || event.type === 'iteration_failed') this.#inARow.delete(key)
+    if (isProgress) this.#inARow.delete(key)
     if (event.type !== 'warning') return
     if (crashes.has(event.code)) this.#inARow.set(key, before + 1)
     if (event.code !== 'LOOP_FAILED') return

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { FaultKind } from '../../sim/faults.ts'
 import type { Expected } from '../../sim/expected.ts'
+import type { FaultKind } from '../../sim/faults.ts'
 import { spoil } from '../../sim/garbage.ts'
 import { startFlowEngine } from '../../sim/instance.ts'
 import { misbehaviourOf } from '../../sim/misbehave.ts'
