@@ -54,16 +54,18 @@ class Isolation implements Invariant {
   event(event: EngineEvent, teller: string): void {
     switch (event.type) {
       case 'node_started':
-        return this.#works(teller, event, 1)
+        this.#works(teller, event, 1)
+        break
       case 'node_completed':
       case 'node_failed':
-        return this.#works(teller, event, -1)
+        this.#works(teller, event, -1)
+        break
       case 'iteration_started':
       case 'iteration_completed':
       case 'iteration_failed':
         this.#working.get(teller)?.get(event.loop)?.delete(event.iteration)
         this.#sinceMs.set(event.loop, this.#nowMs)
-        return
+        break
       case 'loop_started':
         // what a replica that crashed had begun has no end; of several it is not said which one it was
         if (this.#alone.has(event.loop)) this.#working.get(teller)?.delete(event.loop)

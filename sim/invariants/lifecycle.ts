@@ -5,6 +5,7 @@
  */
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import { keysOf, replicaName } from '../../engine/store/keys.ts'
+import type { FaultKind, OperationName } from '../faults.ts'
 import type { InstanceNews, LifeNews } from '../life.ts'
 import type { Applied } from '../server.ts'
 import { type Invariant, type InvariantContext, type MakeInvariant, type Report, takesLease } from './invariant.ts'
@@ -22,6 +23,8 @@ class Lifecycle implements Invariant {
   readonly #holders = new Map<string, string>()
   /** Holders that gave their lease back, were replaced, or were told that Redis went back in time: what it forgot is not theirs. */
   readonly #excused = new Set<string>()
+  /** Somebody wished that it be killed: whoever is waits for no answer, and may not know of a lease that it was given. */
+  #isKilled = false
 
   constructor({ graph, report }: InvariantContext) {
     this.#report = report
@@ -49,8 +52,14 @@ class Lifecycle implements Invariant {
       this.#excused.add(this.#holders.get(name) ?? '')
       this.#holders.set(name, args[2] ?? '')
     }
+    if (op === 'desire' && args[1] === 'kill') this.#isKilled = true
     const isBack = op === 'release' && outcome.ok && outcome.changed
     if (isBack || (outcome.ok && String(outcome.reply) === 'diverged')) this.#excused.add(args[2] ?? '')
+  }
+
+  disturbed(kind: FaultKind, { op, loop }: OperationName): void {
+    if (kind !== 'refused-applied' || op !== 'acquire' || !this.#isKilled) return
+    for (const [name, holder] of this.#holders) if (name.startsWith(`${loop}:`)) this.#excused.add(holder)
   }
 
   life(news: LifeNews, db: Keyspace): void {

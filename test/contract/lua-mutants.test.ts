@@ -52,8 +52,8 @@ const mutants: readonly [name: string, script: string, find: string, replace: st
   [
     'what died after the end of its loop holds it for ever',
     'acquire',
-    "current ~= '' and current == gone then\n    redis",
-    'false then\n    redis',
+    "if current == '' or current ~= gone then return end",
+    'if true then return end',
   ],
   ['a drain charges what it gives back', 'release', "returnClaims(name, 'none')", "returnClaims(name, 'charge')"],
   [

@@ -7,11 +7,21 @@ import { generatePlan } from '../../sim/generate.ts'
 import { startFlowEngine } from '../../sim/instance.ts'
 import { type Plan, parsePlan } from '../../sim/plan.ts'
 import { simulate } from '../../sim/world.ts'
-import { fault, graphOf, planOf, twoLoops } from './support.ts'
+import { fault, graphOf, planOf, twoLoops, workflowOf } from './support.ts'
 
-const workflow = { ...twoLoops(8), settings: { loops: { in: { pool: 'process' } } } }
+const workflow = workflowOf(
+  [
+    ['count', 'counter', { min_value: 1, max_value: 8 }],
+    ['call', 'http-request', { url: 'http://any.test' }],
+    ['note', 'file-writer', { file_path: 'log' }],
+    ['out', 'queue-writer', {}],
+    ['in', 'queue-reader', {}],
+  ],
+  'count>call call>note note>out out>in',
+  { loops: { in: { pool: 'process' } } },
+)
 const graph = graphOf(workflow)
-/** Something arrives from outside, and a loop runs in a worker: everything can go wrong. */
+/** Something arrives from outside and goes there, and a loop runs in a worker: everything can go wrong. */
 const subject = { name: 'w', workflow, files: { [arrivalsFile('in')]: '' }, graph }
 
 describe('generatePlan', () => {

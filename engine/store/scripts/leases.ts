@@ -4,9 +4,9 @@
  *
  * acquire: loop, replica, holder, token, lease ms, boot, pid, start, a holder known to be gone (or ''), blame|spare, the loop's
  *   hash, run, seed
- *   → `acquired\nSEQ\nITERATIONS\nRETURNED\npause or nothing`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `ended\nSTATUS OF
- *   THE RUN` (the lease of the one that is gone is given back), `changed` (another run), `outdated\nSTATUS OF THE RUN`
- *   (another definition of the loop), `yield\nMS LEFT`
+ *   → `acquired\nSEQ\nITERATIONS\nRETURNED\npause or nothing`, `held\nHOLDER\nBOOT\nPID\nSTART\nMS LEFT`, `changed` (another
+ *   run); or, and then the lease of the one that is gone is given back: `ended\nSTATUS OF THE RUN`, `outdated\nSTATUS OF
+ *   THE RUN` (another definition of the loop), `yield\nMS LEFT`
  * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what the loop shall be doing (a wish, or
  *   `yield`: let go of it); then a line each: the workflow's wish, the status of the run
  * release: loop, replica, holder, token, seq, what happens to claims (return|keep) → `released\nRETURNED`
@@ -37,25 +37,34 @@ if redis.call('HGET', r, 'last_token') == token then return redis.call('HGET', r
 if redis.call('HGET', P .. 'meta', 'run') ~= run or redis.call('HGET', P .. 'meta', 'seed') ~= seed then return 'changed' end
 local status = redis.call('HGET', P .. 'meta', 'status')
 local current = redis.call('HGET', r, 'holder') or ''
-if redis.call('HGET', P .. 'ended', loop) == run then
-  if current ~= '' and current == gone then
-    redis.call('HDEL', r, 'lease_until')
-    redis.call('HSET', r, 'holder', '')
-  end
-  return 'ended\\n' .. status
-end
-if redis.call('HGET', P .. 'loops', loop) ~= hash then return 'outdated\\n' .. status end
-local yieldMs = tonumber(redis.call('HGET', P .. 'yields', loop) or '0') - timeMs()
-if yieldMs > 0 then return 'yield\\n' .. text(yieldMs) end
-local left = tonumber(redis.call('HGET', r, 'lease_until') or '0') - timeMs()
-if current ~= '' and current ~= holder and current ~= gone and left > 0 then
-  local who = redis.call('HMGET', r, 'boot', 'pid', 'start')
-  return 'held\\n' .. current .. '\\n' .. who[1] .. '\\n' .. who[2] .. '\\n' .. who[3] .. '\\n' .. text(left)
-end
 local mark = 'none'
 if current ~= '' and current == gone and blame == 'blame' then
   mark = 'suspect'
   if redis.call('HGET', r, 'alone') == '1' then mark = 'charge' end
+end
+local function giveBack()
+  if current == '' or current ~= gone then return end
+  returnClaims(name, mark)
+  redis.call('HDEL', r, 'lease_until')
+  redis.call('HSET', r, 'holder', '')
+end
+if redis.call('HGET', P .. 'ended', loop) == run then
+  giveBack()
+  return 'ended\\n' .. status
+end
+if redis.call('HGET', P .. 'loops', loop) ~= hash then
+  giveBack()
+  return 'outdated\\n' .. status
+end
+local yieldMs = tonumber(redis.call('HGET', P .. 'yields', loop) or '0') - timeMs()
+if yieldMs > 0 then
+  giveBack()
+  return 'yield\\n' .. text(yieldMs)
+end
+local left = tonumber(redis.call('HGET', r, 'lease_until') or '0') - timeMs()
+if current ~= '' and current ~= holder and current ~= gone and left > 0 then
+  local who = redis.call('HMGET', r, 'boot', 'pid', 'start')
+  return 'held\\n' .. current .. '\\n' .. who[1] .. '\\n' .. who[2] .. '\\n' .. who[3] .. '\\n' .. text(left)
 end
 local returned = returnClaims(name, mark)
 local wish = ''
@@ -84,22 +93,16 @@ export const acquire: Script = {
     if (db.hget(`${p}meta`, 'run') !== run || db.hget(`${p}meta`, 'seed') !== seed) return 'changed'
     const status = db.hget(`${p}meta`, 'status')
     const current = db.hget(r, 'holder') ?? ''
-    if (db.hget(`${p}ended`, loop) === run) {
-      if (current !== '' && current === gone) {
-        db.hdel(r, 'lease_until')
-        db.hset(r, 'holder', '')
-      }
-      return `ended\n${status}`
+    const mark = current !== '' && current === gone && blame === 'blame' ? blameMark(db, r) : 'none'
+    const instead = insteadOf(db, p, { loop, run, hash, status })
+    if (instead !== undefined) {
+      if (current !== '' && current === gone) giveBack(db, p, name, mark)
+      return instead
     }
-    if (db.hget(`${p}loops`, loop) !== hash) return `outdated\n${status}`
-    const yieldMs = Number(db.hget(`${p}yields`, loop) ?? '0') - db.timeMs()
-    if (yieldMs > 0) return `yield\n${yieldMs}`
     const leftMs = Number(db.hget(r, 'lease_until') ?? '0') - db.timeMs()
     if (current !== '' && current !== holder && current !== gone && leftMs > 0) {
       return ['held', current, db.hget(r, 'boot'), db.hget(r, 'pid'), db.hget(r, 'start'), leftMs].join('\n')
     }
-    const blamed = current !== '' && current === gone && blame === 'blame'
-    const mark = blamed ? blameMark(db, r) : 'none'
     const returned = returnClaims(db, p, name, mark)
     const wish = ['', loop].some(of => db.hget(`${p}desired`, of) === 'pause') ? 'pause' : ''
     const seq = Number(db.hget(r, 'seq') ?? '0') + 1
@@ -109,6 +112,25 @@ export const acquire: Script = {
     db.hset(r, 'alone', '0', 'seq', String(seq), 'last_token', token, 'last_answer', answer)
     return answer
   },
+}
+
+/** Why nobody gets the lease now. */
+function insteadOf(
+  db: Keyspace,
+  p: string,
+  { loop, run, hash, status }: { loop: string; run: string; hash: string; status: string | null },
+): string | undefined {
+  if (db.hget(`${p}ended`, loop) === run) return `ended\n${status}`
+  if (db.hget(`${p}loops`, loop) !== hash) return `outdated\n${status}`
+  const yieldMs = Number(db.hget(`${p}yields`, loop) ?? '0') - db.timeMs()
+  return yieldMs > 0 ? `yield\n${yieldMs}` : undefined
+}
+
+/** The lease of one that is gone; what it had claimed goes back to its queues. */
+function giveBack(db: Keyspace, p: string, name: string, mark: ReturnMark): void {
+  returnClaims(db, p, name, mark)
+  db.hdel(`${p}r:${name}`, 'lease_until')
+  db.hset(`${p}r:${name}`, 'holder', '')
 }
 
 /** A claim that was held alone is charged with the death of its holder; several are only suspects. */
