@@ -11,6 +11,7 @@ import type { HolderIdentity } from '../engine/ports.ts'
 import type { ReloadReport } from '../engine/run/reload.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
 import type { SimTime } from './clock.ts'
+import { type Daemon, lifeOf, nameOf, pidOf, whose } from './daemon.ts'
 import { edited } from './edits.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
 import { spoil } from './garbage.ts'
@@ -53,21 +54,6 @@ export type DaemonsHost = {
   broken(expected: string, seen: string): void
   /** An engine ended with an error that is nobody's but its own. */
   failed(error: unknown): void
-}
-
-type Daemon = {
-  number: number
-  lives: number
-  boot: string
-  instance: Instance | undefined
-  local: LocalTime | undefined
-  /** When it wakes up, in milliseconds since the beginning. */
-  wakesMs: number
-  /** Until when somebody slept in its earlier lives. */
-  sleptMs: number
-  state: 'up' | 'down' | 'done' | 'dead for ever'
-  /** A reload of it was refused, or is under way. */
-  reloads: 'no' | 'soon'
 }
 
 /** How long operators take to look what became of their wishes after a loss, in milliseconds. */
@@ -198,9 +184,10 @@ export class Daemons {
     const local = new LocalTime(time)
     daemon.local = local
     const wire = this.#wire(daemon, local, () => instance)
-    const crash = (): void => this.#crash(daemon, instance)
-    const graph = graphFor({ noted: mood => this.#host.book.note(mood), kill: crash, spoil })
-    const instance = new Instance({
+    const graph = graphFor(this.#victim(daemon, () => instance))
+    const lifeHere = (identity: HolderIdentity): Instance | undefined =>
+      identity.boot === boot ? this.#lives.get(lifeOf(identity)) : undefined
+    const instance: Instance = new Instance({
       name: nameOf(daemon),
       pid: pidOf(daemon),
       boot,
@@ -210,9 +197,8 @@ export class Daemons {
       pools: this.#pools(wire, local),
       files,
       startEngine,
-      isGone: identity => identity.boot === boot && this.#lives.get(lifeOf(identity))?.isAlive === false,
-      onGone: (identity, tell) =>
-        (identity.boot === boot ? this.#lives.get(lifeOf(identity))?.onDeath(tell) : undefined) ?? (() => undefined),
+      isGone: identity => lifeHere(identity)?.isAlive === false,
+      onGone: (identity, tell) => lifeHere(identity)?.onDeath(tell) ?? (() => undefined),
       onEvent: (event, teller) => {
         this.#readLog(daemon, event)
         this.#host.event(event, number, teller)
@@ -251,6 +237,10 @@ export class Daemons {
   #pools(wire: Wire, local: LocalTime): InstanceOptions['pools'] {
     const { files, graphFor, tell, forget, broken } = this.#host
     return { wire, local, files, graphFor, tell, forget, broken }
+  }
+
+  #victim(daemon: Daemon, instance: () => Instance): Victim {
+    return { noted: mood => this.#host.book.note(mood), kill: () => this.#crash(daemon, instance()), spoil }
   }
 
   #crash(daemon: Daemon, instance: Instance): void {
@@ -310,7 +300,7 @@ export class Daemons {
   /** An operator sees to it that the daemon serves what the file says. */
   #reloadSoon(daemon: Daemon): void {
     if (daemon.reloads === 'soon' || this.#host.settings.serving !== 'daemon') return
-    const { draws, time, graphFor, tell, book, failed } = this.#host
+    const { draws, time, graphFor, tell, failed } = this.#host
     const { number } = daemon
     daemon.reloads = 'soon'
     time.after(draws.whole(`daemon ${number} reload`, 1, 400), () => {
@@ -318,8 +308,7 @@ export class Daemons {
       const { instance } = daemon
       if (instance?.isAlive !== true) return
       const edit = this.#edit
-      const crash = (): void => this.#crash(daemon, instance)
-      const graph = graphFor({ noted: mood => book.note(mood), kill: crash, spoil })
+      const graph = graphFor(this.#victim(daemon, () => instance))
       const noteReport = (report: ReloadReport | undefined): void => {
         if (report === undefined) return
         const { status, error } = report
@@ -382,21 +371,4 @@ export class Daemons {
     else if (status === 'failed' && !error?.code.startsWith('REDIS_')) failed(error)
     else this.#comeback(daemon)
   }
-}
-
-/** No two lives have the same. */
-function pidOf({ number, lives }: Daemon): number {
-  return 1000 * number + lives
-}
-
-function nameOf({ number, lives }: Daemon): string {
-  return `${number}.${lives}`
-}
-
-function whose(daemon: Daemon): { daemon: number; pid: number; teller: string } {
-  return { daemon: daemon.number, pid: pidOf(daemon), teller: nameOf(daemon) }
-}
-
-function lifeOf({ boot, pid, start }: HolderIdentity): string {
-  return `${boot} ${pid} ${start}`
 }
