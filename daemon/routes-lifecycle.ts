@@ -59,7 +59,11 @@ async function wish({ ports }: ApiContext, { id }: CatalogueEntry, wanted: Wish,
   await setWish(ports.redis, { workflow: id, loop }, wanted)
 }
 
-async function resume({ ports }: ApiContext, { id }: CatalogueEntry, loop: string): Promise<void> {
+/** One loop goes on whether it was paused or given up; a workflow has to be paused. */
+async function resume(context: ApiContext, entry: CatalogueEntry, loop: string): Promise<void> {
+  const { ports } = context
+  const { id } = entry
+  if (loop !== '') return await wish(context, entry, `try:${ports.random.nonce('try')}`, loop)
   const answer = await setWish(ports.redis, { workflow: id, loop }, '', 'pause')
   if (!('differs' in answer)) return
   throw new ApiError(

@@ -15,6 +15,7 @@ export const faultKinds = {
   'worker-replied': 'the worker of a loop dies when the reply has come, before anything follows from it',
   'worker-oom': 'the worker of a loop runs out of memory when the reply has come',
   'worker-hang': 'the worker of a loop stands still, for a while or for ever',
+  'worker-fails': 'the worker of a loop dies whenever it begins, for a while',
   'worker-version': 'the worker of a loop is of another version',
   'lost-before': 'the connection drops before an operation is sent',
   'reply-lost': 'the connection drops after an operation is applied: the client sends it again',
@@ -64,6 +65,8 @@ export class FaultBook {
   /** By operation and loop, then by how-manieth. */
   readonly #byTarget = new Map<string, Map<string, Map<number, PlanEvent[]>>>()
   readonly applied = new Map<FaultKind, number>()
+  /** By kind and loop: until when it goes on, in milliseconds since the beginning. */
+  readonly #lasting = new Map<string, number>()
   #left = 0
 
   constructor(events: readonly PlanEvent[]) {
@@ -88,6 +91,15 @@ export class FaultBook {
     return event.args
   }
 
+  /** A fault that was taken goes on until then. */
+  last(kind: FaultKind, loop: string, untilMs: number): void {
+    this.#lasting.set(`${kind} ${loop}`, untilMs)
+  }
+
+  lasts(kind: FaultKind, loop: string, ms: number): boolean {
+    return ms < (this.#lasting.get(`${kind} ${loop}`) ?? 0)
+  }
+
   /** A fault that hits items, not operations, came about. */
   note(kind: FaultKind): void {
     this.applied.set(kind, (this.applied.get(kind) ?? 0) + 1)
@@ -96,6 +108,7 @@ export class FaultBook {
   /** Faults stop: what has not happened will not. */
   close(): void {
     this.#left = 0
+    this.#lasting.clear()
   }
 }
 

@@ -32,6 +32,7 @@ const most: Partial<Record<FaultKind, number>> = {
   'worker-hang': 3,
   'worker-oom': 3,
   'worker-version': 2,
+  'worker-fails': 1,
 }
 const mostPerKind = 6
 
@@ -80,7 +81,8 @@ export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, a
   const draws = new Draws(`${seed}|plan`)
   const chance = (kind: FaultKind): number => {
     if (kind === 'requeue') return requeueChance
-    return nodeOdds[kind] === undefined ? 0.45 : nodeChance
+    // minutes go by until a loop is given up
+    return nodeOdds[kind] === undefined && kind !== 'worker-fails' ? 0.45 : nodeChance
   }
   const kinds = allFaultKinds.filter(kind => draws.chance(`kind ${kind}`, chance(kind)) && allowed.includes(kind))
   const targets = [...targetsOf(subject.graph), ...arrivalsOf(subject.files)]
@@ -120,7 +122,8 @@ function targetsOf(graph: FlowGraph): Target[] {
 function fits(kind: FaultKind, { op, where }: Target): boolean {
   if (kind.startsWith('arrival-') || op === 'arrive') return kind.startsWith('arrival-') && op === 'arrive'
   if (kind.startsWith('worker') && where === 'daemon') return false
-  if (op === 'start' || kind === 'worker-version') return op === 'start' && /^worker-(version|before)/.test(kind)
+  const isOfStart = kind === 'worker-version' || kind === 'worker-fails'
+  if (op === 'start' || isOfStart) return op === 'start' && (isOfStart || kind === 'worker-before')
   if (kind.startsWith('http-')) return op === 'http'
   if (kind === 'disk-full') return op === 'write'
   if (op in outsideOperations) return /^(crash|latency$)/.test(kind)
@@ -186,6 +189,7 @@ function argsOf(kind: FaultKind, key: string, draws: Draws): JsonObject {
       ms: draws.pick(`${key} ms`, [0, 0, 1_000, 11_000, 30_000]),
     }
   }
+  if (kind === 'worker-fails') return { ms: draws.pick(`${key} ms`, [20_000, 250_000, 400_000]) }
   if (kind === 'clock-jump') return { ms: draws.pick(`${key} ms`, [-20_000, -1_000, 1_000, 20_000]) }
   if (kind === 'clock-drift') return { percent: draws.pick(`${key} percent`, [-5, -0.1, 0.1, 5]) }
   return {}

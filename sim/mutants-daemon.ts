@@ -44,6 +44,15 @@ export const daemonMutants: readonly Mutant[] = [
     faults: ['wish'],
   },
   {
+    name: 'a loop that was given up does not hear that it shall go on',
+    file: 'run/supervisor',
+    find: 'this.#isNewTry(loop, wish) || this.isPaused(loop)',
+    replace: 'this.isPaused(loop)',
+    caughtBy: ['stuck', 'isolation'],
+    canary: 'pooled',
+    faults: ['worker-fails'],
+  },
+  {
     name: 'a requeued item stays a dead letter',
     file: 'store/scripts/operator',
     find: 'db.hdel(`${p}dl`, id)',

@@ -46,10 +46,10 @@ export class Operators {
     }
   }
 
-  /** A loop was given up: it is paused and resumed, which has it started again, wherever it is served. */
+  /** A loop was given up: somebody finds that, and has it go on, wherever it is served. */
   mend(loop: string): void {
-    const { time, graph } = this.#host
-    time.after(operatorMs, () => this.#ask(loop, 'pause', graph.workflow.settings.lease_seconds * 1_000))
+    this.#asked = true
+    this.#host.time.after(operatorMs, () => this.#takeBack(loop))
   }
 
   /** Asks for it, and takes it back after `ms`. */
@@ -105,12 +105,13 @@ export class Operators {
     for (const loop of ['', ...this.#host.graph.loops.map(({ id }) => id)]) this.#takeBack(loop)
   }
 
-  /** A run that is complete is not to be begun anew. */
+  /** Has the workflow or a loop go on. A run that is complete is not to be begun anew. */
   #takeBack(loop: string): void {
     const { server, graph } = this.#host
     const isUnfinished = server.memory.db.hget(keysOf(graph.workflow.id).meta, 'status') === 'running'
     this.#tokens += 1
-    this.#put(loop, loop === '' && isUnfinished ? `run:operator-${this.#tokens}` : '')
+    if (loop !== '') this.#put(loop, `try:operator-${this.#tokens}`)
+    else this.#put(loop, isUnfinished ? `run:operator-${this.#tokens}` : '')
   }
 
   #put(loop: string, wish: string, then = (): unknown => undefined): void {

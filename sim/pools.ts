@@ -211,7 +211,7 @@ class SimWorker implements LoopWorker {
     const { wire, files, graphFor, name, isGone, onGone } = this.#host
     const start = wire.server.name('start', this.#task.loop)
     const own = this.#wire()
-    if (own.dies('before', start)) return
+    if (own.dies('before', start) || this.#failsToBegin(start)) return
     this.#pulse.progressMs = this.#local.monotonicMs()
     if (this.#takes('worker-version', start)) {
       this.#speakAnotherVersion()
@@ -297,6 +297,15 @@ class SimWorker implements LoopWorker {
         if (request.op === 'claim' && this.#drains) this.#claimsLate(request)
       },
     }
+  }
+
+  #failsToBegin(start: OperationName): boolean {
+    const { book, time } = this.#host.wire
+    const args = this.#takes('worker-fails', start)
+    if (args !== undefined) book.last('worker-fails', start.loop, time.ms + Number(args.ms))
+    if (!book.lasts('worker-fails', start.loop, time.ms)) return false
+    this.#die({ ...clean, code: 1, message: 'it was to die as it begins' })
+    return true
   }
 
   #takes(kind: FaultKind, at: OperationName): JsonObject | undefined {

@@ -27,7 +27,7 @@ const descriptions: Record<Verb, string> = {
   start: 'go on with a stopped or paused workflow, or begin a new run of a complete one',
   stop: 'drain a workflow wherever it runs; it stays stopped until somebody starts it',
   pause: 'let running iterations end and begin no other, of a workflow or one of its loops',
-  resume: 'end a pause, of a workflow or one of its loops',
+  resume: 'end a pause, of a workflow or one of its loops; a loop that was given up starts again',
   kill: 'abort a workflow at once wherever it runs; what was claimed is processed again later',
 }
 
@@ -66,10 +66,14 @@ async function ask(out: Output, request: Target & { verb: Verb }, options: Optio
 
 /** Puts the wish down; what to tell about it. */
 async function put(redis: Redis, target: Target, verb: Verb): Promise<string> {
+  if (verb === 'resume' && target.loop !== '') {
+    await setWish(redis, target, `try:${systemRandom().nonce('try')}`)
+    return 'goes on, also if it was given up'
+  }
   if (verb === 'resume') {
     const answer = await setWish(redis, target, '', 'pause')
     if (!('differs' in answer)) return 'is not paused any more'
-    const hint = `to start it, say "theoneeye start ${target.workflow}"`
+    const hint = `to start it, say "theoneeye start ${target.workflow}"; to have a loop go on that was given up, name it`
     throw new EngineError(
       'USAGE',
       `Cannot resume "${target.workflow}": it is not paused but ${answer.differs}; ${hint}`,

@@ -253,7 +253,7 @@ export class ReplicaKeeper {
     const again = new AbortController()
     this.#tryAgain = again
     const what = `Loop "${this.loop.id}" is given up: it crashed too often without processing anything in between`
-    warn('LOOP_FAILED', `${what}; the others go on; pause and resume it when its cause is mended`)
+    warn('LOOP_FAILED', `${what}; the others go on; resume it when its cause is mended`)
     while (!again.signal.aborted && !control.draining.aborted && !(await this.#hasEnded())) {
       await this.#sleep(this.#leaseMs, [again.signal, control.draining])
     }

@@ -41,6 +41,8 @@ export class Supervisor {
   readonly #killed = new AbortController()
   /** The run is complete: whoever waits need not. */
   readonly #completed = new AbortController()
+  /** By loop: the last event by which somebody wanted it to go on. */
+  readonly #tried = new Map<string, LoopWish>()
   readonly #saidWaiting = new Map<string, number>()
   #isDraining = false
   #settle: (end: { result: SuperviseResult } | { error: unknown }) => void = () => undefined
@@ -106,8 +108,14 @@ export class Supervisor {
       if (this.#groups.get(loop)?.control.draining.aborted !== false) continue
       if (wish === 'yield') this.letGo([loop])
       else if (workflow === 'pause' || wish === 'pause') this.pause(loop)
-      else if (this.isPaused(loop)) this.resume(loop)
+      else if (this.#isNewTry(loop, wish) || this.isPaused(loop)) this.resume(loop)
     }
+  }
+
+  #isNewTry(loop: string, wish: LoopWish): boolean {
+    if (!wish.startsWith('try:') || this.#tried.get(loop) === wish) return false
+    this.#tried.set(loop, wish)
+    return true
   }
 
   /** Somebody saw that the run is complete: whoever waits for a lease need not. */

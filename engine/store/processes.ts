@@ -123,6 +123,7 @@ function statusOf(status: string | undefined, wish: Wish | undefined, isHeld: bo
 }
 
 function shownWish(wish: string | undefined): string {
+  if (wish?.startsWith('try:')) return ''
   return wish?.startsWith('run:') ? 'start' : (wish ?? '')
 }
 

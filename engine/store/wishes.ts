@@ -9,8 +9,11 @@ import { attend } from './scripts/attend.ts'
 import { desire } from './scripts/operator.ts'
 import { listArg } from './scripts/prelude.ts'
 
-/** '' is no wish: a daemon goes on with what is unfinished, and begins what never ran. */
-export type Wish = '' | 'pause' | 'stop' | 'kill' | `run:${string}`
+/**
+ * '' is no wish: a daemon goes on with what is unfinished, and begins what never ran. `run:` and `try:` are events, each
+ * with a token of its own: begin a run; have a loop go on, also one that was given up. Who has seen a token obeys it no more.
+ */
+export type Wish = '' | 'pause' | 'stop' | 'kill' | `run:${string}` | `try:${string}`
 
 /** `yield`: let go of the loop, because it is being redefined; nobody wishes for that, a reload asks for it. */
 export type LoopWish = Wish | 'yield'

@@ -29,8 +29,8 @@ class Fencing implements Invariant {
   /** As they were after the last operation. */
   #leases = new Map<string, Lease>()
   readonly #alive = new Set<string>()
-  /** Loops that crashed, and were not taken again since. */
-  readonly #resting = new Set<string>()
+  /** Loops that crashed, and how many of their replicas were not taken again since. */
+  readonly #resting = new Map<string, number>()
   /** A life that is well and undisturbed for so long has renewed its leases. */
   readonly #calmMs: number
   #calmSinceMs = 0
@@ -48,7 +48,8 @@ class Fencing implements Invariant {
   }
 
   event(event: EngineEvent): void {
-    if (event.type === 'warning' && event.loop !== undefined && rests.has(event.code)) this.#resting.add(event.loop)
+    if (event.type === 'warning' && event.loop !== undefined && rests.has(event.code))
+      this.#resting.set(event.loop, (this.#resting.get(event.loop) ?? 0) + 1)
   }
 
   life({ what, pid }: LifeNews): void {
@@ -87,10 +88,17 @@ class Fencing implements Invariant {
   }
 
   #mayTake({ args, db, ms, loop }: Applied): void {
-    const isResting = this.#resting.delete(loop)
+    const resting = this.#resting.get(loop) ?? 0
+    this.#resting.set(loop, Math.max(0, resting - 1))
     const lease = this.#leases.get(nameOf(args)) ?? nobody
     const [holder, pid, gone] = [args[2], args[6], args[8]]
-    if (!isResting && lease.holder !== '' && lease.holder !== gone && lease.pid !== pid && this.#alive.has(lease.pid)) {
+    if (
+      resting === 0 &&
+      lease.holder !== '' &&
+      lease.holder !== gone &&
+      lease.pid !== pid &&
+      this.#alive.has(lease.pid)
+    ) {
       if (ms - this.#calmSinceMs > this.#calmMs)
         this.#report(`${lease.holder}, whom nothing disturbs, renews its lease`, 'it ran out')
     }

@@ -61,7 +61,7 @@ describe('wishes', () => {
       { type: 'asked', workflow_id: 'never', loop: 'tick', wish: 'pause', status: 'idle', daemons: 0 },
     ])
     expect((await ask('ps', 'never', '--json')).lines[0]).toMatchObject({ status: 'idle', loops: [{ wish: 'pause' }] })
-    expect((await ask('resume', 'never', 'tick')).stdout).toBe('loop tick of never: is not paused any more\n')
+    expect((await ask('resume', 'never', 'tick')).stdout).toBe('loop tick of never: goes on, also if it was given up\n')
   })
 
   it.each([

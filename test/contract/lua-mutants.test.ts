@@ -62,6 +62,12 @@ const mutants: readonly [name: string, script: string, find: string, replace: st
     "'LLEN', P .. 'c:' .. name) > 0",
     "'LLEN', P .. 'c:' .. name) > 99",
   ],
+  [
+    'what comes after the end of a loop is claimed',
+    'claim',
+    "ended == redis.call('HGET', P .. 'meta', 'run')",
+    'false',
+  ],
   ['a delay begins again', 'delay', "'HSETNX'", "'HSET'"],
   ['a requeued letter stays a letter', 'requeue', "redis.call('HDEL', P .. 'dl', id)", ''],
   ['a wish replaces any other', 'desire', "instead ~= '*' and before ~= instead", 'false'],

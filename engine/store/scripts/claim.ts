@@ -1,7 +1,8 @@
 /**
  * Moves items from a loop's queues to the replica's claimed list. Requeued items come first, then the queues in turn;
- * a suspect (1.6) is claimed alone, so that the next death tells whether it is to blame. Committing can claim in the same
- * step, so a busy loop makes one round trip for a whole group (see commit.ts).
+ * a suspect (1.6) is claimed alone, so that the next death tells whether it is to blame. What comes after the loop has
+ * ended (somebody has an item tried again) waits for the next run. Committing can claim in the same step, so a busy loop
+ * makes one round trip for a whole group (see commit.ts).
  *
  * Arguments: loop, replica, holder, token, seq, and the wish: most items, first queue to look at, `chain` when other
  * replicas may sleep, queues as (name, limit) pairs. Answers `claimed\nN\nVERSION OF RUNTIME VARIABLES` and then the
@@ -15,7 +16,7 @@ import { Args, advance, fence, preludeLua, requireType, ring, ringWriters } from
 export const takeLua = `
 local function readWish() return {most = int(), first = int(), chain = arg(), sources = list()} end
 local function wishReadable(wish)
-  if not is(P .. 'q:requeue_' .. loop, 'list') then return false end
+  if not is(P .. 'q:requeue_' .. loop, 'list') or not is(P .. 'ended', 'hash') then return false end
   for i = 1, #wish.sources, 2 do
     if not is(P .. 'q:' .. wish.sources[i], 'list') or not is(P .. 'full:' .. wish.sources[i], 'set') then return false end
   end
@@ -25,7 +26,8 @@ end
 local function take(r, wish)
   local held = redis.call('LINDEX', c, 0)
   local claims, cut, heads = {}, {}, {}
-  local done = wish.most == 0 or (held and string.find(held, '\\ns') ~= nil)
+  local ended = redis.call('HGET', P .. 'ended', loop)
+  local done = wish.most == 0 or (held and string.find(held, '\\ns') ~= nil) or (ended and ended == redis.call('HGET', P .. 'meta', 'run'))
   local function takeOne(queue)
     if not cut[queue] then cut[queue], heads[queue] = 0, redis.call('LRANGE', P .. 'q:' .. queue, 0, wish.most - 1) end
     local head = heads[queue][cut[queue] + 1]
@@ -91,6 +93,7 @@ export function readWish(a: Args): ClaimWish {
 
 export function requireReadable(db: Keyspace, p: string, loop: string, wish: ClaimWish): void {
   requireType(db, `${p}q:requeue_${loop}`, 'list')
+  requireType(db, `${p}ended`, 'hash')
   for (const { queue } of wish.sources) {
     requireType(db, `${p}q:${queue}`, 'list')
     requireType(db, `${p}full:${queue}`, 'set')
@@ -103,7 +106,9 @@ export type Claimer = { loop: string; replica: string; claims: string }
 export function take(db: Keyspace, p: string, by: Claimer, wish: ClaimWish): number {
   const held = db.lindex(by.claims, 0)
   let taken = 0
-  let done = wish.most === 0 || held?.includes('\ns') === true
+  const ended = db.hget(`${p}ended`, by.loop)
+  const hasEnded = ended !== null && ended === db.hget(`${p}meta`, 'run')
+  let done = wish.most === 0 || hasEnded || held?.includes('\ns') === true
   const takeOne = (queue: string): boolean => {
     const head = db.lindex(`${p}q:${queue}`, 0)
     if (head === null) return false
