@@ -161,14 +161,14 @@ function describeFirst(first: Subject, { firstSeed, faults }: Settings): string 
 
 async function exploreAll(subjects: readonly Subject[], how: RunHow): Promise<Exploration> {
   const { settings, nodes, io, patience } = how
-  const crew = startCrew(subjects, settings, nodes)
+  const crew = startCrew(subjects, how)
   try {
     const explored = await explore(subjects, {
       ...settings,
       load: source => loadSubject(source, nodes.registry),
       ...(crew === undefined ? {} : { crew }),
       goesOn: () => patience.goesOn(),
-      shrinks: () => !patience.isInterrupted,
+      shrinks: () => patience.shrinks,
       onRun: progress => io.progress(progressInWords(progress, patience.tookMs())),
     })
     return settings.budgetMs === undefined ? explored : { ...explored, traceHash: null }
@@ -197,11 +197,13 @@ async function sweepAll({ subjects }: Targets, how: { settings: Settings; io: Io
 }
 
 /** Undefined: this thread does it all. */
-function startCrew(subjects: readonly Subject[], settings: Settings, { nodes, module }: Nodes): Workers | undefined {
+function startCrew(subjects: readonly Subject[], { settings, patience, nodes: given }: RunHow): Workers | undefined {
+  const { nodes, module } = given
   const workers = Math.min(settings.workers, settings.seeds * subjects.length)
   if (workers === 0 || (nodes !== undefined && module === undefined)) return undefined
   return new Workers(subjects, {
     workers,
+    over: patience.over,
     ...(nodes === undefined || module === undefined ? {} : { registry: module }),
   })
 }

@@ -3,8 +3,8 @@
  * since a run is a pure function of its plan.
  */
 import { defaultRegistry } from '../engine/node/node-registry.ts'
-import { type StartEngine, startFlowEngine } from './instance.ts'
-import { explain, type FailedPlan, type Found, type Outcome, runSeed, type SeedJob } from './seed-run.ts'
+import { startFlowEngine } from './instance.ts'
+import { explain, type FailedPlan, type Found, type Outcome, runSeed, type SeedJob, type ShrinkTools } from './seed-run.ts'
 import { loadSubject, type Source, type Subject } from './subject.ts'
 
 export type Failed = Omit<FailedPlan, 'subject'>
@@ -17,16 +17,16 @@ export type Crew = {
   explain(subject: number, failed: Failed): Promise<Found>
 }
 
-export type HereOptions = { startEngine?: StartEngine; load?: (source: Source) => Promise<Subject> }
+export type HereOptions = Partial<ShrinkTools>
 
 /** A crew of one: this thread. */
 export function crewHere(subjects: readonly Subject[], options: HereOptions = {}): Crew {
-  const { startEngine = startFlowEngine, load = loadPlainly } = options
+  const { startEngine = startFlowEngine, load = loadPlainly, shrinks = () => true } = options
   const at = (n: number): Subject => subjects[n] as Subject
   return {
     size: 1,
     run: (subject, job) => runSeed(at(subject), job, startEngine),
-    explain: (subject, failed) => explain({ ...failed, subject: at(subject) }, { startEngine, load }),
+    explain: (subject, failed) => explain({ ...failed, subject: at(subject) }, { startEngine, load, shrinks }),
   }
 }
 

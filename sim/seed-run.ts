@@ -73,10 +73,15 @@ export type FailedPlan = {
   /** Whether it is made smaller first. */
   shrinks: 'shrinks' | 'as it is'
 }
-export type ShrinkTools = { startEngine: StartEngine; load: (source: Source) => Promise<Subject> }
+export type ShrinkTools = {
+  startEngine: StartEngine
+  load: (source: Source) => Promise<Subject>
+  /** Asked before each try: false leaves the plan as small as it is by then. */
+  shrinks?: () => boolean
+}
 
 /** Makes the plan of a failure smaller, and tells its whole trace. */
-export async function explain(failed: FailedPlan, { startEngine, load }: ShrinkTools): Promise<Found> {
+export async function explain(failed: FailedPlan, { startEngine, load, shrinks }: ShrinkTools): Promise<Found> {
   const { failure, plan: original } = failed
   let { subject } = failed
   let [stepsMax, iterationsMax]: [number?, number?] = []
@@ -94,6 +99,7 @@ export async function explain(failed: FailedPlan, { startEngine, load }: ShrinkT
     })
   }
   const fails = async (plan: Plan): Promise<boolean> => {
+    if (shrinks?.() === false) return false
     // a candidate that is no workflow any more does not count
     const again = await run(plan, 'recent')
       .then(({ failure: seen }) => seen)

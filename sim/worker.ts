@@ -10,14 +10,15 @@ import type { Task, WorkerData } from './workers.ts'
 // all loops of a workflow listen to one signal, and eleven of them are no leak
 setMaxListeners(0)
 
-const { sources, registry: registryModule } = workerData as WorkerData
+const { sources, registry: registryModule, over } = workerData as WorkerData
+const shrinks = (): boolean => over === undefined || Atomics.load(over, 0) === 0
 const registry = openRegistry()
 const subjects = new Map<number, Promise<Subject>>()
 
 export default async function work(task: Task): Promise<Outcome | Found> {
   const subject = await subjectAt(task.subject)
   if ('job' in task) return await runSeed(subject, task.job, startFlowEngine)
-  return await explain({ ...task.failed, subject }, { startEngine: startFlowEngine, load })
+  return await explain({ ...task.failed, subject }, { startEngine: startFlowEngine, load, shrinks })
 }
 
 async function openRegistry(): Promise<NodeRegistry> {

@@ -13,7 +13,12 @@ import type { Failure } from './world.ts'
 /** A module that exports `openRegistry(options)`: how a thread gets at custom nodes. */
 export type RegistryModule = { url: string; options: { nodes?: string } }
 
-export type WorkerData = { sources: readonly Source[]; registry: RegistryModule | undefined }
+export type WorkerData = {
+  sources: readonly Source[]
+  registry: RegistryModule | undefined
+  /** 1 when nothing more shall be tried. */
+  over: Int32Array | undefined
+}
 export type Task = { subject: number } & ({ job: SeedJob } | { failed: Failed })
 
 export type WorkersOptions = {
@@ -21,6 +26,8 @@ export type WorkersOptions = {
   registry?: RegistryModule
   /** How long a run may take by the real clock, in milliseconds. */
   hangMs?: number
+  /** In shared memory: 1 when nothing more shall be tried. */
+  over?: Int32Array
 }
 
 /** The longest runs take some ten seconds. */
@@ -33,7 +40,7 @@ export class Workers implements Crew {
   readonly #pool: Piscina<Task, Outcome | Found>
   readonly #hangMs: number
 
-  constructor(subjects: readonly Subject[], { workers, registry, hangMs = defaultHangMs }: WorkersOptions) {
+  constructor(subjects: readonly Subject[], { workers, registry, over, hangMs = defaultHangMs }: WorkersOptions) {
     const sources = subjects.map(({ graph: _, expected: __, ...source }) => source)
     const isSource = import.meta.url.endsWith('.ts')
     const { href } = new URL('./worker.js', import.meta.url)
@@ -46,7 +53,7 @@ export class Workers implements Crew {
       concurrentTasksPerWorker: 1,
       recordTiming: false,
       execArgv: isSource ? ['--import', 'tsx'] : [],
-      workerData: { sources, registry } satisfies WorkerData,
+      workerData: { sources, registry, over } satisfies WorkerData,
     })
   }
 

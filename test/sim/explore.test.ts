@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../engine/json.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
-import { explore, situationSeedsMin } from '../../sim/explore.ts'
+import { type ExploreOptions, explore, situationSeedsMin } from '../../sim/explore.ts'
 import { allFaultKinds, type FaultKind } from '../../sim/faults.ts'
+import { startFlowEngine } from '../../sim/instance.ts'
 import { situations } from '../../sim/situations.ts'
 import { loadSubject, type Subject } from '../../sim/subject.ts'
 import { twoLoops } from './support.ts'
@@ -72,16 +73,15 @@ describe('explore', () => {
     expect([done.runs, done.traceHash]).toEqual([3, null])
   })
 
-  it('shrinks what fails to what is needed', async () => {
-    const subject = await subjectOf(twoLoops(5))
-    const { startFlowEngine } = await import('../../sim/instance.ts')
-    // An engine that does not survive a second life: its daemon says that all is completed.
+  /** An engine that does not survive a second life: its daemon says that all is completed. */
+  async function mortal(options: Partial<ExploreOptions> = {}) {
     let lives = 0
-    const done = await explore([subject], {
+    const done = await explore([await subjectOf(twoLoops(5))], {
       seeds: 30,
       firstSeed: 1,
       faults: ['crash-before', 'reply-lost', 'latency'],
       stopAtFailure: true,
+      ...options,
       startEngine: options => {
         lives = options.ports.host.identity().pid === 1001 ? 1 : lives + 1
         if (lives < 2) return startFlowEngine(options)
@@ -92,10 +92,23 @@ describe('explore', () => {
         }
       },
     })
-    const [found] = done.found
+    return done.found[0]
+  }
+
+  it('shrinks what fails to what is needed', async () => {
+    const found = await mortal()
     expect(found?.failure.invariant).toMatch(/completion|exactly-once/)
     expect(found?.plan.events.map(event => event.kind)).toEqual(['crash-before'])
     expect(found?.original.events.length).toBeGreaterThan(1)
+    expect(found?.lines.at(-1)).toContain('failure')
+  })
+
+  it('tells what fails as small as it got when there is no more time', async () => {
+    let tries = 4
+    const found = await mortal({ shrinks: () => tries-- > 0 })
+    expect(found?.failure.invariant).toMatch(/completion|exactly-once/)
+    const [left, all] = [found?.plan.events.length ?? 0, found?.original.events.length ?? 0]
+    expect([left > 1, left < all]).toEqual([true, true])
     expect(found?.lines.at(-1)).toContain('failure')
   })
 })
