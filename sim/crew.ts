@@ -4,7 +4,15 @@
  */
 import { defaultRegistry } from '../engine/node/node-registry.ts'
 import { startFlowEngine } from './instance.ts'
-import { explain, type FailedPlan, type Found, type Outcome, runSeed, type SeedJob, type ShrinkTools } from './seed-run.ts'
+import {
+  explain,
+  type FailedPlan,
+  type Found,
+  type Outcome,
+  runSeed,
+  type SeedJob,
+  type ShrinkTools,
+} from './seed-run.ts'
 import { loadSubject, type Source, type Subject } from './subject.ts'
 
 export type Failed = Omit<FailedPlan, 'subject'>

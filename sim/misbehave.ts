@@ -162,37 +162,46 @@ async function areStable(
 /** The same workflow; some of its nodes are of classes that ask first. */
 function graphWith(graph: FlowGraph, before: Before, asks: (node: string) => boolean): FlowGraph {
   const nodes = new Map<FlowNode, FlowNode>()
-  const asked = (node: FlowNode): FlowNode => {
+  const changed = (node: FlowNode): FlowNode => {
     if (node.class.untimed || !asks(node.id)) return node
-    const known = nodes.get(node) ?? { ...node, class: asking(node.class, before) }
+    const config = { ...node.config, [asked]: before }
+    const known = nodes.get(node) ?? { ...node, config, class: asking(node.class) }
     nodes.set(node, known)
     return known
   }
   const planOf = (plan: FlowPlan): FlowPlan => ({ ...plan, steps: plan.steps.map(stepOf) })
   const stepOf = (step: PlanStep): PlanStep => ({
     ...step,
-    node: asked(step.node),
+    node: changed(step.node),
     ...(step.body && { body: planOf(step.body) }),
   })
   const loops = graph.loops.map(loop => ({
     ...loop,
-    producer: loop.producer && asked(loop.producer),
-    nodes: loop.nodes.map(asked),
+    producer: loop.producer && changed(loop.producer),
+    nodes: loop.nodes.map(changed),
     plan: planOf(loop.plan),
   }))
-  return { ...graph, loops, nodes: new Map([...graph.nodes].map(([id, node]) => [id, asked(node)])) }
+  return { ...graph, loops, nodes: new Map([...graph.nodes].map(([id, node]) => [id, changed(node)])) }
 }
 
-function asking(base: NodeClass, before: Before): NodeClass {
+/** Where an instance finds whom it asks: beside its configuration, under a name that no JSON has. */
+const asked = Symbol('whom this instance asks first')
+/** Each made once for all simulations: whatever calls nodes is slow while it meets ever new classes. */
+const made = new WeakMap<NodeClass, NodeClass>()
+
+function asking(base: NodeClass): NodeClass {
+  const known = made.get(base) ?? askingClass(base)
+  made.set(base, known)
+  return known
+}
+
+function askingClass(base: NodeClass): NodeClass {
   const { execute } = (base as unknown as { prototype: Node }).prototype
   return class extends base {
     override async execute(input: NodeOutput, context: NodeContext): Promise<NodeResult> {
-      const change = await before({
-        at: `${this.definition.id} ${canonicalJson(input.data)}`,
-        node: this.definition.id,
-        kind: base.kind,
-        context,
-      })
+      const { id, config } = this.definition
+      const before = (config as unknown as { [asked]: Before })[asked]
+      const change = await before({ at: `${id} ${canonicalJson(input.data)}`, node: id, kind: base.kind, context })
       const answer = await execute.call(this, input, context)
       return change === undefined ? answer : (change(answer) as NodeResult)
     }

@@ -5,12 +5,17 @@ import type { InstanceNews } from './life.ts'
 
 type Tell = (news: Omit<InstanceNews, 'pid'>) => void
 
+/** Where an instance finds who is told of it: beside its configuration, under a name that no JSON has. */
+const watcher = Symbol('who is told of this instance')
+type Watcher = { tell: Tell; next(): number }
+
 export function observedGraph(graph: FlowGraph, tell: Tell): FlowGraph {
   let instances = 0
-  const observe = observing(tell, () => ++instances)
+  const told: Watcher = { tell, next: () => ++instances }
   const nodes = new Map<FlowNode, FlowNode>()
   const of = (node: FlowNode): FlowNode => {
-    const known = nodes.get(node) ?? { ...node, class: observe(node.class) }
+    const config = { ...node.config, [watcher]: told }
+    const known = nodes.get(node) ?? { ...node, config, class: observed(node.class) }
     nodes.set(node, known)
     return known
   }
@@ -26,25 +31,28 @@ export function observedGraph(graph: FlowGraph, tell: Tell): FlowGraph {
   return { ...graph, nodes: byId, loops: graph.loops.map(loopOf) }
 }
 
-/** The same classes, whose instances tell; each made once. */
-function observing(tell: Tell, number: () => number): (base: NodeClass) => NodeClass {
-  const made = new Map<NodeClass, NodeClass>()
-  return base => {
-    const known = made.get(base) ?? observed(base, tell, number)
-    made.set(base, known)
-    return known
-  }
+/** Each made once for all simulations: whatever calls nodes is slow while it meets ever new classes. */
+const made = new WeakMap<NodeClass, NodeClass>()
+
+/** The same class, whose instances tell. */
+function observed(base: NodeClass): NodeClass {
+  const known = made.get(base) ?? observing(base)
+  made.set(base, known)
+  return known
 }
 
-function observed(base: NodeClass, tell: Tell, number: () => number): NodeClass {
+function observing(base: NodeClass): NodeClass {
   const does = (base as unknown as { prototype: Node }).prototype
   return class extends base {
-    readonly #instance = number()
+    readonly #watcher: Watcher
+    readonly #instance: number
     constructor(definition: NodeDefinition) {
       super(definition)
+      this.#watcher = (definition.config as unknown as { [watcher]: Watcher })[watcher]
+      this.#instance = this.#watcher.next()
     }
     #tell(what: InstanceNews['what']): void {
-      tell({ node: this.definition.id, instance: this.#instance, what })
+      this.#watcher.tell({ node: this.definition.id, instance: this.#instance, what })
     }
     override setup(): Promise<void> {
       this.#tell('is set up')
