@@ -15,6 +15,11 @@ const scratch = mkdtempSync(join(tmpdir(), 'theoneeye-test-'))
 
 /** Every fixture and every failure ever found, with all faults; the seed is fixed, so that CI never flickers. */
 const simulation = { seed: '0x5eed', seeds: '40', paths: ['fixtures/workflows', 'fixtures/orders/orders.json'] }
+/** Workflows that nobody wrote, and the stories of `scenarios`. */
+const generatedSeeds = '200'
+
+/** Real daemons, workers and Redis, killed, cut off and held up: what is looked at is what arrives, not how fast. */
+const torture = ['--faults', '20', '--rate', '200', '--seed', '5']
 
 /** Nearly all are found by the first few seeds; the whole 500 of them run by hand. */
 const mutantSeeds = '200'
@@ -56,6 +61,11 @@ function vitest(): Count {
   return { passed: result.numPassedTests, failed: ok ? failed : Math.max(failed, 1) }
 }
 
+function simulateGenerated(): boolean {
+  const seeds = ['--seeds', generatedSeeds, '--seed', simulation.seed, '--faults', 'all']
+  return run(process.execPath, [join(root, 'dist/daemon/bin.js'), 'sim', ...seeds, '--out', join(scratch, 'failures')])
+}
+
 function simulate(): boolean {
   const found = 'scenarios/found'
   const hasFound = existsSync(join(root, found)) && readdirSync(join(root, found)).some(name => name.endsWith('.json'))
@@ -79,7 +89,9 @@ const steps: [string, () => boolean | Count][] = [
   ['lint (biome ci)', () => tool('biome', ['ci', '.'])],
   ['tests (vitest)', vitest],
   ['simulation', simulate],
+  ['simulation of generated workflows', simulateGenerated],
   ['mutants', mutants],
+  ['torture', () => tool('tsx', ['test/torture/main.ts', ...torture])],
 ]
 
 const sum: Count = { passed: 0, failed: 0 }

@@ -95,12 +95,17 @@ export class ReplicaKeeper {
   }
 
   async keep(): Promise<SuperviseResult> {
-    const { control } = this.#host
+    const { control, completed } = this.#host
     let previous: Previous = { gone: '', blame: 'spare' }
     let looks = 0
-    while (!control.draining.aborted) {
+    while (!control.draining.aborted && !completed.aborted) {
       const answer = await this.#acquire(previous).catch(error => this.#unlessDraining(error))
       if (answer === undefined) break
+      if (completed.aborted) {
+        // the others here have gone home: to serve this one alone, because Redis lost the end, would help nobody
+        if (answer.kind === 'acquired') previous = { gone: answer.holder, blame: 'spare' }
+        break
+      }
       this.isEnded = answer.kind === 'ended' || (answer.kind === 'outdated' && answer.run === 'completed')
       if (answer.kind === 'changed') {
         this.#host.onSuperseded()
@@ -117,7 +122,7 @@ export class ReplicaKeeper {
       }
     }
     if (previous.gone !== '') await this.#handBack(previous).catch(() => undefined)
-    return 'stopped'
+    return completed.aborted ? 'completed' : 'stopped'
   }
 
   // --- waiting for the lease
@@ -137,8 +142,7 @@ export class ReplicaKeeper {
   async #untilFree(ms: number, holder?: HolderIdentity): Promise<void> {
     const { clock, host } = this.#host.ports
     const { control, completed } = this.#host
-    // what was complete once may have been forgotten by Redis: only the news of it ends a wait
-    const ends = [control.draining, ...(completed.aborted ? [] : [completed])]
+    const ends = [control.draining, completed]
     const untilMs = clock.monotonic() + ms
     const looking = new AbortController()
     const { signal } = looking
