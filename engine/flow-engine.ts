@@ -319,6 +319,7 @@ export class FlowEngine {
 
   /** Nothing of it happened here, so there is nothing to tell. */
   #rest({ why }: NotWished): void {
+    this.#drainTimer?.abort()
     this.#status = why === 'completed' ? 'completed' : 'stopped'
     this.#ended({ status: this.#status })
   }
