@@ -166,6 +166,9 @@ class RealStory {
       if (performance.now() >= untilMs) return { status: 'late' }
       if (end.status !== 'killed' || !mayKill) return end
       this.#kills += 1
+      // it was killed as it went home: another life would begin another run
+      const status = await server.redis.hget(keysOf(this.#graph.workflow.id).meta, 'status')
+      if (status === 'completed') return { status }
     }
   }
 
