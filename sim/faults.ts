@@ -96,6 +96,11 @@ export class FaultBook {
     this.#lasting.set(`${kind} ${loop}`, untilMs)
   }
 
+  /** When the last of them is over, in milliseconds since the beginning. */
+  get lastingUntilMs(): number {
+    return Math.max(0, ...this.#lasting.values())
+  }
+
   lasts(kind: FaultKind, loop: string, ms: number): boolean {
     return ms < (this.#lasting.get(`${kind} ${loop}`) ?? 0)
   }

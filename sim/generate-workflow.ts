@@ -31,7 +31,7 @@ type LoopDraw = {
 export type WorkflowDraw = { loops: LoopDraw[]; queueLength: number }
 
 /** By how many loops there are: the more of them an item passes, the fewer items there are, or some lives would take all the time. */
-const itemsFactor = [1, 3.2, 1.6, 1.05, 0.6]
+const itemsFactor = [1, 3.3, 1.68, 1.1, 0.63]
 
 /** More than any queue here comes to hold. */
 const unlimited = 10_000

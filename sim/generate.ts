@@ -37,7 +37,7 @@ const most: Partial<Record<FaultKind, number>> = {
 const mostPerKind = 6
 
 /** Operations by how often they are hit: those that write ten times as often as the others. */
-const loopOperations = { commit: 5, claim: 5, acquire: 5, complete: 5, delay: 5, release: 5, wait: 0.5 }
+const loopOperations = { commit: 5, claim: 5, acquire: 5, complete: 5, delay: 5, release: 5, wait: 1 }
 const otherOperations = { 'start-run': 5, renew: 0.5, hget: 0.5, hgetall: 0.5 }
 /** Of loops that run in a worker. */
 const workerOperations = { start: 60 }

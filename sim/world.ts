@@ -239,7 +239,8 @@ class World {
     // after the healing: it may leave nobody who still has something to do, and no timer that would lead here again
     if (this.#daemons.atRest) this.#rest()
     const { standstillMs = defaultStandstillMs } = this.#options
-    if (ms - this.#progressMs > standstillMs && ms - this.#daemons.sleepsUntil() > standstillMs) this.#stuck()
+    const excusedMs = Math.max(this.#daemons.sleepsUntil(), this.#book.lastingUntilMs)
+    if (ms - Math.max(this.#progressMs, excusedMs) > standstillMs) this.#stuck()
     return this.#failure !== undefined
   }
 
