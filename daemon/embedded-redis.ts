@@ -8,7 +8,6 @@
  * loop, so that a busy workflow never starves timers and signals.
  */
 import { EngineError } from '../engine/errors.ts'
-import { limits } from '../engine/limits.ts'
 import type { KeyDump, Keyspace } from '../engine/memory-redis/keyspace.ts'
 import { MemoryServer } from '../engine/memory-redis/server.ts'
 import type { Clock, Host, Log, Redis, Reply, Script } from '../engine/ports.ts'
@@ -99,7 +98,7 @@ export class EmbeddedRedis implements Redis {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#server.db.exists(key)) return this.#pop(key)
     if (signal?.aborted) return false
-    return this.#waitForPush(key, Math.min(timeoutMs, limits.wakeWaitMs), signal)
+    return this.#waitForPush(key, timeoutMs, signal)
   }
 
   /** Everything answered is in the journal and synced; the directory is free for the next process. */

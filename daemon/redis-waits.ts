@@ -2,9 +2,11 @@
  * Wake-ups for any number of loops over one connection: a single BLPOP names every key that is waited for. When a new
  * key joins, the BLPOP is ended from the command connection (CLIENT UNBLOCK) and sent again with all of them.
  *
- * W1 every wait has a timer of its own, so it ends in time whatever the connection does. W2 an element that arrives for a
- * key nobody waits for any more is kept for the next who does. W3 keys are asked for in turn: the one served last goes to
- * the end. W4 a BLPOP that does not come back in its time has a dead connection: it is replaced.
+ * W1 every wait has a timer of its own, so it ends in time whatever the connection does; it may last for many BLPOPs, one
+ * after the other, of 5 s at most. W2 an element that arrives for a
+ * key nobody waits for any more is given back: another process may wait there. W3 keys are asked for in turn: the one served last goes to
+ * the end. W4 a BLPOP that does not come back in its time has a dead connection: it is replaced. W5 what a BLPOP took that
+ * never came back is lost: everybody it asked for is told that there may have been something.
  */
 import type { Redis as Client } from 'ioredis'
 import { type EngineError, messageOf } from '../engine/errors.ts'
@@ -15,6 +17,8 @@ export type WaitsHost = {
   /** Ends the BLPOP of connection `id`; resolves with 0 when that is not blocked. */
   unblock(id: number): Promise<unknown>
   typeOf(key: string): Promise<string>
+  /** Puts an element back that nobody here wants. */
+  giveBack(key: string): Promise<unknown>
   toError(error: unknown): EngineError
 }
 
@@ -29,7 +33,6 @@ export class Waits {
   readonly #host: WaitsHost
   /** In the order they are asked for. */
   readonly #waiters = new Map<string, Set<Waiter>>()
-  readonly #kept = new Map<string, number>()
   #client: Client | undefined
   #clientId = 0
   #asked: ReadonlySet<string> | undefined
@@ -44,14 +47,13 @@ export class Waits {
 
   wait(key: string, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     if (signal?.aborted || this.#closed) return Promise.resolve(false)
-    if (this.#takeKept(key)) return Promise.resolve(true)
     return new Promise((resolve, reject) => {
       const settle = (woken: boolean) => {
         leave()
         resolve(woken)
       }
       const abort = () => settle(false)
-      const timer = setTimeout(abort, Math.min(timeoutMs, limits.wakeWaitMs))
+      const timer = setTimeout(abort, timeoutMs)
       const waiter: Waiter = {
         settle,
         fail: error => {
@@ -91,28 +93,24 @@ export class Waits {
     if (waiting?.size === 0) this.#waiters.delete(key)
   }
 
+  #at(key: string): Waiter[] {
+    return [...(this.#waiters.get(key) ?? [])]
+  }
+
   #all(): Waiter[] {
-    return [...this.#waiters.values()].flatMap(waiting => [...waiting])
+    return [...this.#waiters.keys()].flatMap(key => this.#at(key))
   }
 
   #deliver(key: string): void {
     const waiting = this.#waiters.get(key)
     const first = waiting?.values().next().value
     if (waiting === undefined || first === undefined) {
-      this.#kept.set(key, (this.#kept.get(key) ?? 0) + 1)
+      this.#host.giveBack(key).catch(() => undefined)
       return
     }
     this.#waiters.delete(key)
     this.#waiters.set(key, waiting)
     first.settle(true)
-  }
-
-  #takeKept(key: string): boolean {
-    const kept = this.#kept.get(key)
-    if (kept === undefined) return false
-    if (kept > 1) this.#kept.set(key, kept - 1)
-    else this.#kept.delete(key)
-    return true
   }
 
   // --- the blocking connection
@@ -151,6 +149,9 @@ export class Waits {
     try {
       const reply = await this.#inTime(client.blpop(keys, timeoutMs / 1_000), timeoutMs)
       return reply?.[0]
+    } catch (error) {
+      if (!isWrongType(error)) for (const key of keys) for (const waiter of this.#at(key)) waiter.settle(true)
+      throw error
     } finally {
       this.#asked = undefined
     }
@@ -167,15 +168,15 @@ export class Waits {
 
   /** Another type at one key fails the BLPOP of all: those who wait there are told, the others go on. */
   async #afterFailure(error: unknown): Promise<void> {
-    if (messageOf(error).startsWith('WRONGTYPE')) return this.#failWrongTypes(error)
+    if (isWrongType(error)) return this.#failWrongTypes(error)
     await pause(retryMs)
   }
 
   async #failWrongTypes(error: unknown): Promise<void> {
-    for (const [key, waiting] of [...this.#waiters]) {
+    for (const key of [...this.#waiters.keys()]) {
       const type = await this.#host.typeOf(key).catch(() => 'list')
       if (type === 'list' || type === 'none') continue
-      for (const waiter of [...waiting]) waiter.fail(this.#host.toError(error))
+      for (const waiter of this.#at(key)) waiter.fail(this.#host.toError(error))
     }
   }
 
@@ -206,6 +207,10 @@ export class Waits {
     const asked = this.#asked
     return asked !== undefined && [...this.#waiters.keys()].some(key => !asked.has(key))
   }
+}
+
+function isWrongType(error: unknown): boolean {
+  return messageOf(error).startsWith('WRONGTYPE')
 }
 
 function pause(ms: number): Promise<void> {

@@ -89,6 +89,7 @@ export class RealRedis implements Redis {
       connect: () => new Client({ ...clientOptions(address), enableReadyCheck: false, retryStrategy: () => null }),
       unblock: id => this.#send(client => client.client('UNBLOCK', id)),
       typeOf: key => this.#send(client => client.type(key)),
+      giveBack: key => this.#send(client => client.rpush(key, '1')),
       toError: error => toRedisError(error, address.where),
     })
     this.#watch = setInterval(() => this.#replaceSilent(), Math.max(50, settings.silenceMsMax / 4))

@@ -13,9 +13,20 @@ import type { Clock, HolderIdentity, Host, Log, LogLevel, Random } from '../engi
 export { systemFiles } from './system-files.ts'
 export { systemHttp } from './system-http.ts'
 
+const untilSliceMs = 5_000
+
 /** A sleep keeps the process alive; its timer goes when it is aborted. */
 export function systemClock(): Clock {
-  return { now: () => Date.now(), monotonic: () => performance.now(), sleep }
+  return { now: () => Date.now(), monotonic: () => performance.now(), sleep, until }
+}
+
+/** Timers do not know of a wall clock that was set: so they are short. */
+async function until(epochMs: number, signal?: AbortSignal): Promise<void> {
+  for (;;) {
+    const leftMs = epochMs - Date.now()
+    if (leftMs <= 0) return signal?.throwIfAborted()
+    await sleep(Math.min(leftMs, untilSliceMs), signal)
+  }
 }
 
 function sleep(ms: number, signal?: AbortSignal): Promise<void> {

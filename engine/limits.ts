@@ -25,8 +25,13 @@ export const limits = {
   cleanupMs: 10_000,
   leaseMs: 10_000,
   leaseRenewMs: 3_000,
-  /** One wait on a wake-up key. */
+  /** One blocking command on wake-up keys, and the longest pause while Redis is away. */
   wakeWaitMs: 5_000,
+  /**
+   * How often a loop that has nothing to do, or no room for what it did, looks all the same, in proportion to its lease:
+   * a wake-up may have gone to a process that stands still, or into a connection that was dead.
+   */
+  idleLookMs: 20_000,
   drainMs: 30_000,
   /** For how long holders of a loop that is being redefined are asked to let go of it, at a time. */
   yieldMs: 5_000,

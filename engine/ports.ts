@@ -16,6 +16,11 @@ export interface Clock {
   monotonic(): number
   /** Resolves after `ms` milliseconds (at most `limits.timerMsMax`); rejects with `signal.reason` when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Resolves when the wall clock shows `epochMs` or later, however it gets there; rejects with `signal.reason` when
+   * aborted. May be late by seconds after somebody set the clock.
+   */
+  until(epochMs: number, signal?: AbortSignal): Promise<void>
 }
 
 /** Chance. Each name is a stream of its own, so that one more draw in one place shifts nothing in another. */
@@ -48,7 +53,10 @@ export interface Redis {
   lrange(key: string, start: number, stop: number): Promise<string[]>
   llen(key: string): Promise<number>
   smembers(key: string): Promise<string[]>
-  /** Takes one wake-up from the list at `key`, waiting at most `timeoutMs` (5,000): true when there was one. */
+  /**
+   * Takes one wake-up from the list at `key`, waiting at most `timeoutMs` (`limits.timerMsMax`): true when there was one,
+   * or may have been one that got lost with a connection. False when the time is over or `signal` aborts.
+   */
   wait(key: string, timeoutMs: number, signal?: AbortSignal): Promise<boolean>
   close(): Promise<void>
 }

@@ -13,6 +13,8 @@ export interface Time {
   monotonicMs(): number
   wall(): number
   after(ms: number, run: () => void): Cancel
+  /** Runs once the wall clock here shows `epochMs`, however it gets there. */
+  until(epochMs: number, run: () => void): Cancel
   end(): void
 }
 
@@ -21,6 +23,8 @@ type Timer = { run: () => void; untilMs: number; restMs: number; stop: Cancel }
 export class LocalTime implements Time {
   readonly #world: SimTime
   readonly #timers = new Set<Timer>()
+  /** What waits for the wall clock: called when that was set. */
+  readonly #untils = new Set<() => void>()
   #state: 'runs' | 'paused' | 'over' = 'runs'
   #pausedMs = 0
   #sleptMs = 0
@@ -68,6 +72,26 @@ export class LocalTime implements Time {
     }
   }
 
+  until(epochMs: number, run: () => void): Cancel {
+    let stop: Cancel = () => undefined
+    const cancel = (): void => {
+      stop()
+      this.#untils.delete(arm)
+    }
+    const arm = (): void => {
+      stop()
+      const leftMs = (epochMs - this.wall()) / (1 + this.#wall.rate)
+      stop = this.after(leftMs, () => {
+        if (this.wall() < epochMs) return arm()
+        cancel()
+        run()
+      })
+    }
+    this.#untils.add(arm)
+    arm()
+    return cancel
+  }
+
   pause(): void {
     if (this.#state !== 'runs') return
     this.#pausedMs = this.#world.ms
@@ -90,6 +114,7 @@ export class LocalTime implements Time {
     this.#state = 'over'
     for (const timer of this.#timers) timer.stop()
     this.#timers.clear()
+    this.#untils.clear()
   }
 
   #arm(timer: Timer): void {
@@ -103,6 +128,7 @@ export class LocalTime implements Time {
   #setWall(moreMs: number, rate: number): void {
     const offsetMs = this.wall() - epochMs - this.monotonicMs() + moreMs
     this.#wall = { offsetMs, rate, sinceMs: this.monotonicMs() }
+    for (const arm of [...this.#untils]) arm()
   }
 }
 
@@ -130,8 +156,15 @@ export class WorkerTime implements Time {
   }
 
   after(ms: number, run: () => void): Cancel {
+    return this.#own(run, mine => this.#process.after(ms, mine))
+  }
+  until(epochMs: number, run: () => void): Cancel {
+    return this.#own(run, mine => this.#process.until(epochMs, mine))
+  }
+
+  #own(run: () => void, set: (run: () => void) => Cancel): Cancel {
     if (this.#state === 'over') return () => undefined
-    const stop = this.#process.after(ms, () => {
+    const stop = set(() => {
       this.#cancels.delete(cancel)
       if (this.#state === 'runs') run()
     })

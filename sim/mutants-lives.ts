@@ -77,7 +77,7 @@ export const liveMutants: readonly Mutant[] = [
     file: 'store/scripts/claim',
     find: 'runtimeVersion(db, p)}`, taken)',
     replace: 'runtimeVersion(db, p)}`, before === undefined ? taken : 0)',
-    caughtBy: ['isolation', 'stuck'],
+    caughtBy: ['isolation', 'stuck', 'waking'],
     also: 'nobody else may have anything to do either',
   },
   {

@@ -3,6 +3,21 @@ import type { Mutant } from './mutants.ts'
 
 export const storeMutants: readonly Mutant[] = [
   {
+    name: 'an item that is pushed wakes nobody',
+    file: 'store/scripts/commit',
+    find: 'ringReaders(db, p, queue)',
+    replace: '',
+    caughtBy: ['waking'],
+  },
+  {
+    name: 'a commit that had room for a part does not wait in line',
+    file: 'store/scripts/commit',
+    find: "if (full !== '')",
+    replace: 'if (false)',
+    caughtBy: ['waking'],
+    canary: 'tight',
+  },
+  {
     name: 'double push after an ambiguous commit',
     file: 'store/scripts/prelude',
     find: '=== call.token)',

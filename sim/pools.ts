@@ -45,8 +45,8 @@ export type SimPoolsHost = {
 const noticeMsMax = 2_000
 /** How long a worker takes to begin, in milliseconds. */
 const dispatchMsMax = 60
-/** How long a daemon may take to end a process that stands still, even if it stood still itself, in milliseconds. */
-const patienceMs = 90_000
+/** How long a daemon may take to end a process that stands still, in milliseconds of its own time. */
+const patienceMs = 45_000
 const clean: ExitCause = { code: 0, signal: null, outOfMemory: false, message: null, rssBytes: null }
 
 export class SimPools implements Pools {
@@ -336,7 +336,7 @@ class SimWorker implements LoopWorker {
     }
     const sinceMs = time.ms
     this.#silentMs = sinceMs
-    time.after(patienceMs, () => {
+    this.#host.local.after(patienceMs, () => {
       if (this.#state === 'dead' || this.#silentMs !== sinceMs) return
       this.#host.broken('a process that stands still is ended', `${this.#name} was not, for ${patienceMs / 1_000} s`)
     })

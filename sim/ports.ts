@@ -95,14 +95,15 @@ export class SimPorts {
     return {
       now: () => local.wall(),
       monotonic: () => local.monotonicMs(),
-      sleep: (ms, signal) => this.#sleep(ms, signal),
+      sleep: (ms, signal) => this.#sleep(ms, signal, wake => local.after(ms, wake)),
+      until: (epochMs, signal) => this.#sleep(epochMs - local.wall(), signal, wake => local.until(epochMs, wake)),
     }
   }
 
-  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  #sleep(ms: number, signal: AbortSignal | undefined, set: (wake: () => void) => Cancel): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      const { time, local } = this.#options.wire
+      const { time } = this.#options.wire
       const begunMs = time.ms
       const own = { untilMs: begunMs + ms, begunMs }
       if (ms >= longSleepMs) this.#longSleeps.add(own)
@@ -117,7 +118,7 @@ export class SimPorts {
         wake()
         reject(signal?.reason)
       }
-      const cancel = local.after(ms, () => {
+      const cancel = set(() => {
         wake()
         signal?.removeEventListener('abort', abort)
         resolve()

@@ -94,7 +94,7 @@ const holdersMax = 8
 
 const never = (): Promise<never> => new Promise(() => undefined)
 /** Time stands still; what ends by time alone ends when nothing else moves any more. */
-const stopped: Clock = { now: () => 0, monotonic: () => 0, sleep: never }
+const stopped: Clock = { now: () => 0, monotonic: () => 0, sleep: never, until: never }
 const atOnce: Clock = { ...stopped, sleep: () => Promise.resolve() }
 
 class Replayer {

@@ -95,30 +95,11 @@ export const ofStore: readonly Situation[] = [
     },
   },
   {
-    name: 'a wake-up was lost, and the time-out of the wait found the item',
-    watch: () => {
-      const lostMs = new Map<string, number>()
-      return {
-        faults: (kind, at) => {
-          if (kind === 'reply-lost' && at.op === 'wait') lostMs.set(at.loop, Number.NaN)
-          return false
-        },
-        ops: {
-          // the first thing this loop does after the loss: what has waited for longer than a wake-up takes was saved
-          claim: ({ loop, ms }, [word]) => {
-            const since = lostMs.get(loop)
-            lostMs.delete(loop)
-            return since !== undefined && word === 'claimed' && ms - since > wakeMsMin
-          },
-          wait: ({ loop, ms }) => {
-            if (Number.isNaN(lostMs.get(loop))) lostMs.set(loop, ms)
-            return false
-          },
-        },
-      }
-    },
+    name: 'a wake-up was lost with its connection',
+    watch: () => ({ faults: (kind, at) => kind === 'reply-lost' && at.op === 'wait' }),
+  },
+  {
+    name: 'a wake-up was given back',
+    watch: () => op('wake', () => true),
   },
 ]
-
-/** Waits time out after five seconds; no wake-up takes nearly as long. */
-const wakeMsMin = 4_000

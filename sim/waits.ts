@@ -1,7 +1,9 @@
 /**
  * Waiting on wake-up keys: each wait as on a connection of its own. A wake-up that was taken for a reply that gets lost
- * is gone, as it is with a real BLPOP; whoever waits must live with that.
+ * is gone, as it is with a real BLPOP; so whoever waits as the connection drops is told that there may have been one.
+ * Nor does a wait that is given up end at once at the server: what it still takes is given back.
  */
+import { ringKey } from '../engine/store/scripts/prelude.ts'
 import type { Cancel } from './clock.ts'
 import type { OperationName } from './faults.ts'
 import { unavailable, type Wire } from './wire.ts'
@@ -14,6 +16,8 @@ type Wait = {
   cancel: Cancel
   /** Stops listening for its abort. */
   forget: () => void
+  /** Where it is: on its way or not sent yet, at the server, or on its way back with a wake-up. */
+  at: 'way' | 'server' | 'woken'
   resolve: (woken: boolean) => void
   reject: (error: unknown) => void
 }
@@ -31,10 +35,11 @@ export class SimWaits {
     if (signal?.aborted) return Promise.resolve(false)
     return new Promise((resolve, reject) => {
       if (this.#isDead) return
-      const name = this.#wire.server.name('wait', /(?:bell|free):(.*)$/.exec(key)?.[1] ?? '')
-      const abort = (): void => this.#end(wait, () => resolve(false))
+      const name = this.#wire.server.name('wait', /(?:bell|free|room):(.*)$/.exec(key)?.[1] ?? '')
+      const abort = (): void => this.#giveUp(wait)
       const forget = (): void => signal?.removeEventListener('abort', abort)
-      const wait: Wait = { name, key, timeoutMs, cancel: () => undefined, forget, resolve, reject }
+      const cancel = (): void => undefined
+      const wait: Wait = { name, key, timeoutMs, cancel, forget, at: 'way', resolve, reject }
       if (this.#wire.dies('before', name)) return
       this.#waits.add(wait)
       signal?.addEventListener('abort', abort, { once: true })
@@ -50,15 +55,31 @@ export class SimWaits {
     return this.#waits.size
   }
 
-  /** The connections are cut: everybody asks again. */
+  /** The connections are cut: nobody knows what they would have brought. */
   drop(): void {
-    for (const wait of this.#waits) this.#again(wait)
+    for (const wait of this.#waits) this.#maybe(wait)
   }
 
   die(): void {
     this.#isDead = true
     for (const wait of this.#waits) wait.cancel()
     this.#waits.clear()
+  }
+
+  #giveUp(wait: Wait): void {
+    if (!this.#waits.delete(wait)) return
+    wait.forget()
+    wait.resolve(false)
+    // the server hears of it after a while, and may wake it meanwhile
+    if (wait.at === 'server') this.#soon(() => wait.cancel())
+    else wait.cancel()
+    if (wait.at === 'woken') this.#giveBack(wait)
+  }
+
+  #giveBack({ name, key }: Wait): void {
+    const { server } = this.#wire
+    const put = { ...server.name('wake', name.loop), args: [key], writes: true }
+    this.#soon(() => server.execute({ ...put, run: db => ringKey(db, key) }))
   }
 
   #depart(wait: Wait): void {
@@ -77,13 +98,14 @@ export class SimWaits {
 
   #park(wait: Wait): void {
     const { server, time } = this.#wire
+    wait.at = 'server'
     const unpark = server.memory.park(wait.key, () => {
       stop()
       this.#woken(wait)
     })
     const stop = time.after(wait.timeoutMs, () => {
       unpark()
-      this.#reply(wait, () => wait.resolve(false))
+      if (this.#waits.has(wait)) this.#reply(wait, () => wait.resolve(false))
     })
     wait.cancel = () => {
       unpark()
@@ -93,10 +115,15 @@ export class SimWaits {
 
   #woken(wait: Wait): void {
     const { book, fault } = this.#wire
+    if (!this.#waits.has(wait)) {
+      this.#giveBack(wait)
+      return
+    }
+    wait.at = 'woken'
     if (this.#wire.dies('applied', wait.name)) return
     if (book.take('reply-lost', wait.name) !== undefined) {
       fault('reply-lost', wait.name)
-      this.#again(wait)
+      this.#maybe(wait)
     } else this.#reply(wait, () => wait.resolve(true))
   }
 
@@ -107,9 +134,15 @@ export class SimWaits {
     })
   }
 
-  #again(wait: Wait): void {
+  #maybe(wait: Wait): void {
     wait.cancel()
-    this.#later(wait, () => this.#depart(wait))
+    wait.at = 'way'
+    this.#later(wait, () => this.#end(wait, () => wait.resolve(true)))
+  }
+
+  #soon(run: () => void): void {
+    const { local, draws, latencyMsMax } = this.#wire
+    local.after(draws.whole('latency', 1, latencyMsMax), run)
   }
 
   #later(wait: Wait, run: () => void): void {

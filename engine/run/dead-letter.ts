@@ -1,5 +1,5 @@
 /** The record of an item that could not be processed (1.6): everything needed to understand it, and to requeue it. */
-import { toErrorRecord } from '../errors.ts'
+import { EngineError, toErrorRecord } from '../errors.ts'
 import type { FlowNode } from '../graph/flow-graph.ts'
 import type { NodeOutput } from '../node/node.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
@@ -34,4 +34,11 @@ export function deadLetterOf(scope: LoopScope, failed: FailedItem): { letter: De
     queue: entry?.queue ?? null,
   }
   return { letter, record: JSON.stringify(letter) }
+}
+
+/** Why an item is not tried again that was claimed alone whenever its worker died. */
+export function poisonOf({ item, entry }: Pick<FailedItem, 'item' | 'entry'>, lastDeath: string): EngineError {
+  const deaths = `the worker died ${entry?.charges} times while it was processing it alone`
+  const last = lastDeath === '' ? '' : `; the last time with ${lastDeath}`
+  return new EngineError('POISON', `Cannot process item "${item.id}": ${deaths}${last}`)
 }

@@ -87,7 +87,6 @@ export class Deadlines {
       this.remove(deadline)
       deadline.expire()
     }
-    if (this.#pulse !== undefined) this.#tell(this.#pulse)
     if (this.#earliest() < Number.POSITIVE_INFINITY) this.#sleep()
   }
 }

@@ -11,16 +11,19 @@ import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
 import { hashText } from '../hash.ts'
 import { limits } from '../limits.ts'
 import type { Ports } from '../ports.ts'
-import { keysOf } from '../store/keys.ts'
+import { keysOf, replicaName } from '../store/keys.ts'
 import type { CommitAnswer, CompletionTest, IterationCommit, ReplicaStore } from '../store/replica-store.ts'
 import { isTransient, retryTransient } from '../store/retry.ts'
 import { readRuntime, readState } from '../store/run-store.ts'
+import { wake } from '../store/scripts/leases.ts'
+import { listArg } from '../store/scripts/prelude.ts'
 import type { EngineEvent } from '../trace/events.ts'
 import { LoopRecorder } from '../trace/recorder.ts'
 import type { TraceSink } from '../trace/trace.ts'
 import { errorNote, RecordingWitness } from '../trace/witness.ts'
+import { abortedByAny } from './aborted-by-any.ts'
 import { Committer } from './committer.ts'
-import { deadLetterOf, type FailedItem } from './dead-letter.ts'
+import { deadLetterOf, type FailedItem, poisonOf } from './dead-letter.ts'
 import { Deadlines } from './deadlines.ts'
 import { Instances } from './instances.ts'
 import { type Arrival, ItemSource } from './item-source.ts'
@@ -64,6 +67,8 @@ export class FlowRunner {
   readonly #committer: Committer
   readonly #runtime: RuntimeCache
   readonly #saidFull = new Set<string>()
+  readonly #bell: string
+  readonly #room: string
   readonly #recorder: LoopRecorder | undefined
   /** The latest iteration: an abort of the loop ends it. */
   #current: Iteration | undefined
@@ -71,6 +76,9 @@ export class FlowRunner {
   constructor(options: RunnerOptions, lease: { store: ReplicaStore; iterations: number }) {
     this.#options = options
     this.#store = lease.store
+    const keys = keysOf(options.graph.workflow.id)
+    this.#bell = keys.bell(options.loop.id)
+    this.#room = keys.room(replicaName(options.loop.id, options.replica))
     this.#count = lease.iterations
     const { graph, loop, run, ports } = options
     const where = { workflow: graph.workflow.id, run: run.id, loop: loop.id }
@@ -132,6 +140,7 @@ export class FlowRunner {
       return await this.#iterations()
     } catch (error) {
       const refused = codeOf(error) === 'FENCED' || codeOf(error) === 'DIVERGED'
+      if (refused) await this.#passOn()
       if (refused || !this.#options.control.aborted.aborted) throw error
       return await this.#abandon()
     }
@@ -153,6 +162,8 @@ export class FlowRunner {
       }
       // what waits and what ends looks at Redis, where everything finished must have arrived
       if (!(await this.#committer.settled())) return await this.#abandon()
+      // a commit that was still under way may have told of something requeued
+      if (this.#source.mayHaveMore) continue
       if (next.kind === 'end' && (await this.#complete())) return await this.#release('ended')
       await this.#wait(next.kind === 'wait' ? next.untilMs : Number.POSITIVE_INFINITY)
     }
@@ -212,7 +223,7 @@ export class FlowRunner {
       return { iteration, entry, node, error, item: next.item }
     }
     if (control.aborted.aborted) return 'aborted'
-    if (next.kind === 'poison') return failed(loop.producer, poison(next, this.#options.lastDeath))
+    if (next.kind === 'poison') return failed(loop.producer, poisonOf(next, this.#options.lastDeath))
     if (next.kind === 'failed') return failed(next.failure.node, next.failure.cause)
     try {
       await iteration.walk(next.item)
@@ -258,7 +269,7 @@ export class FlowRunner {
   async #waitForRoom(queue: string): Promise<boolean> {
     const { aborted } = this.#options.control
     this.#sayFull(queue)
-    await this.#waitForBell(limits.wakeWaitMs, aborted)
+    await this.#waitFor(this.#room, aborted)
     return !aborted.aborted
   }
 
@@ -277,21 +288,33 @@ export class FlowRunner {
 
   async #wait(untilMs: number): Promise<void> {
     const { ports, control, onActivity } = this.#options
-    const ms = Math.min(untilMs - ports.clock.now(), limits.wakeWaitMs)
     if (!this.#source.isFailing) onActivity('waiting')
-    if (ms > 0) await this.#waitForBell(ms, control.draining)
-    await this.#source.afterWait()
+    if (untilMs === Number.POSITIVE_INFINITY) await this.#waitFor(this.#bell, control.draining)
+    else if (untilMs > ports.clock.now()) await this.#waitForBellUntil(untilMs)
+    this.#source.afterWait()
   }
 
-  async #waitForBell(ms: number, signal: AbortSignal): Promise<void> {
-    const { ports, graph, loop } = this.#options
+  /** The wall clock may be set meanwhile. */
+  async #waitForBellUntil(epochMs: number): Promise<void> {
+    const { ports, control } = this.#options
+    await abortedByAny([control.draining], async (signal, abort) => {
+      ports.clock.until(epochMs, signal).then(abort, () => undefined)
+      await this.#waitFor(this.#bell, signal)
+      abort()
+    })
+  }
+
+  /** Until there is a wake-up at `key`, or it is time to look all the same. */
+  async #waitFor(key: string, signal: AbortSignal): Promise<void> {
+    const { ports, graph } = this.#options
+    const lookMs = graph.workflow.settings.lease_seconds * 1000 * (limits.idleLookMs / limits.leaseMs)
     try {
-      await ports.redis.wait(keysOf(graph.workflow.id).bell(loop.id), ms, signal)
+      await ports.redis.wait(key, lookMs, signal)
     } catch (error) {
       if (signal.aborted) return
       if (!isTransient(error)) throw error
       // a wake-up key that can't be watched costs latency, never an item
-      await ports.clock.sleep(Math.min(ms, limits.producerPauseMs), signal).catch(() => undefined)
+      await ports.clock.sleep(limits.producerPauseMs, signal).catch(() => undefined)
     }
   }
 
@@ -325,6 +348,14 @@ export class FlowRunner {
     await this.#committer.settled().catch(() => undefined)
     await this.#store.release('keep').catch(() => undefined)
     return 'drained'
+  }
+
+  /** Somebody else has the replica: a wake-up that came here since was for them. Whoever is not told looks after a while. */
+  async #passOn(): Promise<void> {
+    const { ports, graph } = this.#options
+    const { prefix } = keysOf(graph.workflow.id)
+    const keys = [this.#bell, this.#room].map(key => key.slice(prefix.length))
+    await ports.redis.call(wake, [prefix], listArg(keys)).catch(() => undefined)
   }
 
   // --- state
@@ -377,10 +408,4 @@ function instancesOf({ loop, ports, control }: RunnerOptions, deadlines: Deadlin
 function recorderOf({ record, run, loop, replica, ports }: RunnerOptions, holder: string): LoopRecorder | undefined {
   if (record === undefined) return undefined
   return new LoopRecorder(record, { run: run.id, loop: loop.id, replica, instance: holder }, () => ports.clock.now())
-}
-
-function poison({ item, entry }: Arrival, lastDeath: string): EngineError {
-  const deaths = `the worker died ${entry?.charges} times while it was processing it alone`
-  const last = lastDeath === '' ? '' : `; the last time with ${lastDeath}`
-  return new EngineError('POISON', `Cannot process item "${item.id}": ${deaths}${last}`)
 }

@@ -82,6 +82,11 @@ export class ItemSource {
     this.#isDry = this.#wished > 0 && full === undefined && entries.length === 0 && requeued === 0
   }
 
+  /** Something was claimed, or may be requeued, that `next` did not look at. */
+  get mayHaveMore(): boolean {
+    return this.#buffer.length > 0 || this.#maybeRequeued
+  }
+
   /** The producer failed and is asked again soon: that is not the same as having nothing to do. */
   get isFailing(): boolean {
     return this.#pauseMs > 0
@@ -105,11 +110,9 @@ export class ItemSource {
   }
 
   /** After a wait anything may have come. */
-  async afterWait(): Promise<void> {
+  afterWait(): void {
     this.#maybeRequeued = true
     this.#isDry = false
-    // a claim tells what changed; a producer's own items come without one
-    if (!this.#readsQueues) await this.#host.noteRuntime('')
   }
 
   async #fill(): Promise<void> {
@@ -117,7 +120,6 @@ export class ItemSource {
     if (this.#buffer.length > 0 || this.#isDry || !this.#host.mayClaim()) return
     const { entries, runtimeVersion } = await this.#host.store.claim(this.#wish(this.#prefetch.target))
     this.#maybeRequeued = entries.length > 0
-    if (entries.length === 0) return
     this.#buffer.push(...entries)
     this.#turn += entries.length
     await this.#host.noteRuntime(runtimeVersion)

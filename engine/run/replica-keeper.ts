@@ -16,6 +16,7 @@ import { ReplicaStore } from '../store/replica-store.ts'
 import { retryTransient } from '../store/retry.ts'
 import { type AcquireAnswer, acquireReplica, runOfEnd } from '../store/run-store.ts'
 import type { EngineEvent } from '../trace/events.ts'
+import { abortedByAny } from './aborted-by-any.ts'
 import { Backoff } from './backoff.ts'
 import { describeExit, type ExitCause } from './pool-protocol.ts'
 import { RemoteLoop } from './remote-loop.ts'
@@ -140,10 +141,8 @@ export class ReplicaKeeper {
 
   /** Until somebody lets go of the replica, the time is over, or its holder is no more. */
   async #untilFree(ms: number, holder?: HolderIdentity): Promise<void> {
-    const { clock, host } = this.#host.ports
+    const { host } = this.#host.ports
     const { control, completed } = this.#host
-    const ends = [control.draining, completed]
-    const untilMs = clock.monotonic() + ms
     const looking = new AbortController()
     const { signal } = looking
     this.#looking = looking
@@ -152,26 +151,19 @@ export class ReplicaKeeper {
       // it is watched no longer than this waits
       host.gone(holder, signal).then(seen, () => undefined)
     }
-    for (;;) {
-      const nowMs = clock.monotonic()
-      const leftMs = Math.min(untilMs - nowMs, limits.wakeWaitMs)
-      if (leftMs <= 0 || (await this.#isWoken(leftMs, [...ends, signal]))) break
-      // a connection that is closed does not let anybody wait
-      if ([...ends, signal].some(({ aborted }) => aborted) || clock.monotonic() <= nowMs) break
-    }
+    await this.#waitForFree(ms, [control.draining, completed, signal])
     this.#looking = undefined
     looking.abort(noReason)
   }
 
-  #isWoken(ms: number, signals: readonly AbortSignal[]): Promise<boolean> {
+  #waitForFree(ms: number, signals: readonly AbortSignal[]): Promise<void> {
     const { ports, graph } = this.#host
     return abortedByAny(signals, async signal => {
       try {
-        return await ports.redis.wait(keysOf(graph.workflow.id).free(this.name), ms, signal)
+        await ports.redis.wait(keysOf(graph.workflow.id).free(this.name), ms, signal)
       } catch {
         // whoever can't be woken looks again when the time is over
         await ports.clock.sleep(ms, signal).catch(() => undefined)
-        return false
       }
     })
   }
@@ -327,18 +319,5 @@ export class ReplicaKeeper {
   /** Sleeps until the time is over or one of the signals aborts. */
   async #sleep(ms: number, signals: readonly AbortSignal[]): Promise<void> {
     await abortedByAny(signals, signal => this.#host.ports.clock.sleep(ms, signal).catch(() => undefined))
-  }
-}
-
-/** Does work that ends early when one of the signals aborts. */
-async function abortedByAny<T>(signals: readonly AbortSignal[], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const either = new AbortController()
-  const abort = () => either.abort(noReason)
-  for (const signal of signals) signal.addEventListener('abort', abort)
-  if (signals.some(signal => signal.aborted)) abort()
-  try {
-    return await work(either.signal)
-  } finally {
-    for (const signal of signals) signal.removeEventListener('abort', abort)
   }
 }

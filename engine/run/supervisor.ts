@@ -44,6 +44,8 @@ export class Supervisor {
   /** By loop: the last event by which somebody wanted it to go on. */
   readonly #tried = new Map<string, LoopWish>()
   readonly #saidWaiting = new Map<string, number>()
+  readonly #done = new AbortController()
+  #checking: Promise<void> | undefined
   #isDraining = false
   #settle: (end: { result: SuperviseResult } | { error: unknown }) => void = () => undefined
   #lastBusyMs: number
@@ -59,8 +61,7 @@ export class Supervisor {
 
   /** Serves every replica until its loop ended, or until told to stop. */
   async run(): Promise<SuperviseResult> {
-    const done = new AbortController()
-    const beside = [this.#renewForEver(done.signal), this.#checkForEver(done.signal)]
+    const renewing = this.#renewForEver()
     const settled = new Promise<{ result: SuperviseResult } | { error: unknown }>(resolve => {
       this.#settle = resolve
     })
@@ -73,8 +74,8 @@ export class Supervisor {
       await Promise.allSettled(this.#all().map(group => group.end))
       throw end.error
     } finally {
-      done.abort()
-      await Promise.all(beside)
+      this.#done.abort()
+      await Promise.all([renewing, this.#checking])
     }
   }
 
@@ -193,6 +194,7 @@ export class Supervisor {
   #serve(loop: FlowLoop): void {
     const group = new LoopGroup(this.#graph, loop, this.#host(loop))
     this.#groups.set(loop.id, group)
+    if (group.keepers.some(({ pool }) => pool !== 'async')) this.#checking ??= this.#checkForEver()
     group.end.then(
       () => this.#noteEnd(),
       error => this.#settle({ error }),
@@ -256,8 +258,9 @@ export class Supervisor {
 
   // --- leases, health
 
-  async #renewForEver(done: AbortSignal): Promise<void> {
+  async #renewForEver(): Promise<void> {
     const { clock } = this.#options.ports
+    const done = this.#done.signal
     const everyMs = this.#leaseMs * (limits.leaseRenewMs / limits.leaseMs)
     for (;;) {
       await clock.sleep(everyMs, done).catch(() => undefined)
@@ -282,9 +285,9 @@ export class Supervisor {
   }
 
   /** Workers are looked at from outside. Whoever was itself held up until now has seen nothing of them meanwhile. */
-  async #checkForEver(done: AbortSignal): Promise<void> {
+  async #checkForEver(): Promise<void> {
     const { clock } = this.#options.ports
-    if (this.#options.pools === undefined) return
+    const done = this.#done.signal
     for (;;) {
       const dueMs = clock.monotonic() + limits.workerCheckMs
       await clock.sleep(limits.workerCheckMs, done).catch(() => undefined)

@@ -6,9 +6,10 @@
  * desired HASH   what the workflow ('') and each loop shall be doing, as anybody may ask for
  * queues SET     names of queues that were ever declared or pushed to;  q:NAME LIST of entries
  * bells HASH     queue → loops that read it, by line;  limits HASH queue → most items;
- *                bell:LOOP LIST, the wake-up key;  full:NAME SET of loops that wait for space
+ *                bell:LOOP LIST, the wake-up key;  full:NAME SET of replicas that wait for space
  * loops HASH     loop → hash, of the current definition;  yields HASH loop → until when nobody shall hold it (server's ms)
- * replicas SET   LOOP:N, of all definitions;  free:LOOP:N LIST, the wake-up key of those who wait for its lease
+ * replicas SET   LOOP:N, of all definitions;  free:LOOP:N LIST, the wake-up key of those who wait for its lease;
+ *                room:LOOP:N LIST, its own wake-up key while it waits for space
  *                r:LOOP:N HASH (holder, lease, seq, counters);  c:LOOP:N LIST of claims, "QUEUE\nENTRY"
  * state HASH (LOOP\tNODE → JSON), runtime, ended, delays HASH;  dl HASH and dlo LIST: dead letters and their order
  * pushed HASH, pushedo LIST: tokens of the latest pushes from outside;  batches HASH, batcheso LIST: of those of webhooks
@@ -59,6 +60,10 @@ export function keysOf(workflowId: string) {
     bell: (loop: string) => `${prefix}bell:${loop}`,
     /** Wakes one of those who wait for this replica's lease. */
     free: (name: string) => `${prefix}free:${name}`,
+    /** The replicas that wait for space in it. */
+    full: (queue: string) => `${prefix}full:${queue}`,
+    /** Wakes this replica when there is space again in the queue it waits for. */
+    room: (name: string) => `${prefix}room:${name}`,
     replica: (name: string) => `${prefix}r:${name}`,
     claims: (name: string) => `${prefix}c:${name}`,
   }

@@ -98,8 +98,7 @@ export class ReplicaStore {
 
   async claim(wish: ClaimWish): Promise<ClaimAnswer> {
     const answer = await this.#call(claim, encodeWish(wish))
-    if (answer === 'empty') return { entries: [], runtimeVersion: '' }
-    assert(Array.isArray(answer), () => `A claim answers with a list, not "${answer}"`)
+    if (typeof answer === 'string') return { entries: [], runtimeVersion: answer.split('\n')[1] ?? '0' }
     const [head, ...claims] = answer as string[]
     return { entries: claims.map(decodeClaim), runtimeVersion: (head as string).split('\n')[2] ?? '0' }
   }
@@ -178,7 +177,7 @@ export class ReplicaStore {
       throw this.#stopped
     }
     // these answers changed nothing, so the seq stays where it is
-    const idle = line === 'empty' || line === 'waiting' || line === 'ended' || line.startsWith('full\n0\n')
+    const idle = line.startsWith('empty\n') || line === 'waiting' || line === 'ended' || line.startsWith('full\n0\n')
     if (!idle) this.#seq += 1
     if (!line.startsWith('again\n')) return reply
     const before = line.slice('again\n'.length)

@@ -21,6 +21,7 @@ import { isolation } from './isolation.ts'
 import { lifecycle } from './lifecycle.ts'
 import { sequential } from './sequential.ts'
 import { supervision } from './supervision.ts'
+import { waking } from './waking.ts'
 import { wishes } from './wishes.ts'
 
 export const allInvariants: readonly MakeInvariant[] = [
@@ -36,6 +37,7 @@ export const allInvariants: readonly MakeInvariant[] = [
   drain,
   lifecycle,
   isolation,
+  waking,
   supervision,
   completion,
   check,

@@ -79,6 +79,7 @@ export const inWords = {
   wishes: 'what somebody stopped is served by nobody who came later, and what is paused claims nothing',
   drain: 'after stop nothing is claimed; a replica that is given back leaves no holder, and its claims as they were',
   isolation: 'a loop that fails or hangs holds no other up',
+  waking: 'who waits is woken by what it waits for',
   lifecycle: 'node instances are set up and cleaned up once, and a daemon that ends leaves nothing open',
   determinism: 'one plan, one trace, however often it runs',
   supervision:

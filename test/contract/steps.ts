@@ -99,6 +99,7 @@ export class Life {
     if (kind < 158) return this.#intake(step)
     if (kind < 165) return this.#request(step)
     if (kind < 172) return call('renew', ...this.#renewal(step))
+    if (kind < 174) return call('wake', ...listArg([`bell:${pick(loops, a)}`, `room:${pick(loops, b)}:0`]))
     if (kind < 182) return call('release', ...this.#fence(step), pick(['return', 'keep'], c))
     if (kind < 192) return call('delay', ...this.#fence(step), `field-${c % 3}`, 1000 + b)
     if (kind < 202) return call('complete', ...this.#fence(step), ...this.#completion(step))
@@ -318,7 +319,7 @@ export class Life {
 
   /** Bells only, and only those that are there: waiting has no place in a comparison. */
   #take({ a }: Step): Op | undefined {
-    const key = `${prefix}${pick(['bell:', 'bell:', 'free:'], a)}${pick(loops, a)}${a % 3 === 2 ? ':0' : ''}`
+    const key = `${prefix}${pick(['bell:', 'room:', 'free:'], a)}${pick(loops, a)}${a % 3 === 0 ? '' : ':0'}`
     return this.#list(key).length > 0 ? { kind: 'take', key } : undefined
   }
 

@@ -1,3 +1,4 @@
+import { Redis as Client } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type ConnectOptions, connectRedis } from '../../daemon/redis.ts'
 import { toRedisError } from '../../daemon/redis-errors.ts'
@@ -23,6 +24,13 @@ async function startProxy(server: RedisServer) {
   const proxy = await TcpProxy.start(server.port)
   onTestFinished(() => proxy.close())
   return proxy
+}
+
+/** Until the server holds a blocking command. */
+async function untilBlocked(own: RedisServer): Promise<void> {
+  const client = new Client(own.url)
+  while (!String(await client.client('LIST')).includes('cmd=blpop'));
+  client.disconnect()
 }
 
 let server: RedisServer
@@ -282,6 +290,16 @@ describe('wait', () => {
     proxy.killAll()
     const woken = redis.wait('hole', 5_000)
     await redis.call(pushOnce, ['hole', 'hole-tokens'], ['a', '1'])
+    expect(await woken).toBe(true)
+  })
+
+  test('whoever waits as the connection breaks is told that a wake-up may have been lost with it', async () => {
+    const own = await startServer()
+    const proxy = await startProxy(own)
+    const redis = await connect(proxy.url)
+    const woken = redis.wait('torn', 600_000)
+    await untilBlocked(own)
+    proxy.killAll()
     expect(await woken).toBe(true)
   })
 

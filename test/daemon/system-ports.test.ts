@@ -17,6 +17,17 @@ describe('systemClock', () => {
     await expect(clock.sleep(1, stop.signal)).rejects.toBe('enough')
   })
 
+  test('waits until the wall clock shows a time, which may have passed', async () => {
+    const atMs = clock.now() + 5
+    await clock.until(atMs)
+    expect(clock.now()).toBeGreaterThanOrEqual(atMs)
+    await clock.until(0)
+    const stop = new AbortController()
+    const waiting = clock.until(clock.now() + 100_000, stop.signal)
+    stop.abort('enough')
+    await expect(waiting).rejects.toBe('enough')
+  })
+
   test('refuses what a timer cannot hold', () => {
     expect(() => clock.sleep(2 ** 31)).toThrow(/longer than a timer holds/)
   })

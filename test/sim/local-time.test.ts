@@ -51,6 +51,26 @@ describe('LocalTime', () => {
     expect(fired).toEqual([])
   })
 
+  it('waits for its wall clock, however that gets there', () => {
+    const { time, local, fired, note, rest } = bench()
+    local.until(epochMs + 1_000, note('on time'))
+    local.until(epochMs + 60_000, note('jump'))
+    local.until(epochMs + 70_000, note('drift'))
+    local.until(epochMs + 80_000, note('cancelled'))()
+    time.after(2_000, () => local.jump(58_000))
+    time.after(3_000, () => local.drift(1))
+    rest()
+    expect(fired).toEqual(['on time 1000', 'jump 2001', 'drift 7500'])
+  })
+
+  it('does not take a step back of the wall clock for time that has come', () => {
+    const { time, local, fired, note, rest } = bench()
+    local.until(epochMs + 1_000, note('late'))
+    time.after(999, () => local.jump(-500))
+    rest()
+    expect(fired).toEqual(['late 1500'])
+  })
+
   it('may be set wrong, and run wrong, on the wall only', () => {
     const { time, local, rest } = bench()
     time.after(100, () => local.jump(-5_000))

@@ -119,10 +119,8 @@ const atServer: Record<string, [Tell, Tell]> = {
     h => h.op('delay', 'delay/-1', { args: 'in 0 h t 1 field 700' }),
     h => h.op('delay', 'delay/500', { args: 'in 0 h t 1 field 700' }),
   ],
-  'a wake-up was lost, and the time-out of the wait found the item': [
-    h => h.fault('reply-lost', 'wait').op('wait', '', { ms: 10 }).op('claim', 'claimed/1/0', { ms: 5_020 }),
-    h => h.fault('reply-lost', 'wait').op('wait', '', { ms: 10 }).op('claim', 'claimed/1/0', { ms: 90 }),
-  ],
+  'a wake-up was lost with its connection': [h => h.fault('reply-lost', 'wait'), h => h.fault('reply-lost', 'claim')],
+  'a wake-up was given back': [h => h.op('wake', 'ok'), h => h.op('wait', 'ok')],
   'a workflow or loop was paused, and resumed': [
     h => h.op('desire', 'ok/running', { args: 'in pause *' }).op('desire', 'ok/running', { args: 'in  *' }),
     h => h.op('desire', 'ok/running', { args: 'in pause *' }).op('desire', 'ok/running', { args: 'other  *' }),

@@ -47,6 +47,8 @@ export function sketch({ id = 'story', settings = {}, nodes, edges }: Sketch): J
 export class Bench {
   readonly time = new SimTime()
   readonly server = new MemoryServer()
+  /** Scripts that were called. */
+  calls = 0
   readonly events: EngineEvent[] = []
   readonly files: Record<string, string> = {}
   /** Processes that have died. */
@@ -169,6 +171,7 @@ export class Bench {
       now: () => this.time.wall(),
       monotonic: () => this.time.ms,
       sleep: (ms, signal) => sleep(this.time, ms, signal),
+      until: (epochMs, signal) => sleep(this.time, epochMs - this.time.wall(), signal),
     }
   }
 
@@ -178,6 +181,7 @@ export class Bench {
       answer(server.run(time.wall(), operation))
     return {
       call: async (script, keys, args) => {
+        this.calls += 1
         const outcome = server.runScript(time.wall(), script, keys, args)
         server.deliver(time.wall(), () => undefined)
         return answer(outcome)

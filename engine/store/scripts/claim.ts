@@ -76,7 +76,7 @@ local stop = fence(r, holder, token, seq)
 local before = stop and string.match(stop, '^again\\nclaimed\\n(%d+)$')
 if stop and not before then return stop end
 local claims = before and lastClaims(tonumber(before)) or take(r, wish)
-if #claims == 0 then return 'empty' end
+if #claims == 0 then return 'empty\\n' .. runtimeVersion() end
 local answer = 'claimed\\n' .. text(#claims)
 if not before then advance(r, token, seq, answer) end
 return withClaims(answer .. '\\n' .. runtimeVersion(), claims)
@@ -159,7 +159,7 @@ export const claim: Script = {
     const before = stop?.match(/^again\nclaimed\n(\d+)$/)?.[1]
     if (stop !== undefined && before === undefined) return stop
     const taken = before === undefined ? take(db, p, { loop, replica: r, claims: c }, wish) : Number(before)
-    if (taken === 0) return 'empty'
+    if (taken === 0) return `empty\n${runtimeVersion(db, p)}`
     if (before === undefined) advance(db, r, { token, seq }, `claimed\n${taken}`)
     return withClaims(db, c, `claimed\n${taken}\n${runtimeVersion(db, p)}`, taken)
   },

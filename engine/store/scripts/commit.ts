@@ -73,7 +73,7 @@ for _, it in ipairs(iterations) do
   applied = applied + 1
 end
 if applied == 0 and full then
-  redis.call('SADD', P .. 'full:' .. full, loop)
+  redis.call('SADD', P .. 'full:' .. full, loop .. ':' .. replica)
   return withClaims(answer('full', 0, 0, 0, full), {})
 end
 -- what the group comes to: of what several of its iterations wrote, the last
@@ -128,6 +128,7 @@ while redis.call('HLEN', P .. 'dl') > deadLettersMax do
   dropped = dropped + 1
 end
 for field, n in pairs(totals) do if n > 0 then redis.call('HINCRBY', r, field, n) end end
+if full then redis.call('SADD', P .. 'full:' .. full, loop .. ':' .. replica) end
 local claims = full and {} or take(r, wish)
 return withClaims(advance(r, token, seq, answer(full and 'full' or 'ok', applied, dropped, #claims, full or '')), claims)
 `
@@ -286,13 +287,14 @@ export const commit: Script = {
       return [full === '' ? 'ok' : 'full', applied, requeued, dropped, runtimeVersion(db, p), taken, full].join('\n')
     }
     if (applied === 0 && full !== '') {
-      db.sadd(`${p}full:${full}`, loop)
+      db.sadd(`${p}full:${full}`, `${loop}:${replica}`)
       return [answer(0, 0)]
     }
     const done = iterations.slice(0, applied)
     apply(db, p, c, done)
     const dropped = dropOldest(db, p, deadLettersMax)
     count(db, r, done)
+    if (full !== '') db.sadd(`${p}full:${full}`, `${loop}:${replica}`)
     const taken = full === '' ? take(db, p, { loop, replica: r, claims: c }, wish) : 0
     return withClaims(db, c, advance(db, r, { token, seq }, answer(dropped, taken)), taken)
   },

@@ -9,7 +9,7 @@ import { define } from './define.ts'
 import { delay } from './delay.ts'
 import { devCache } from './dev-cache.ts'
 import { intake } from './intake.ts'
-import { acquire, release, renew } from './leases.ts'
+import { acquire, release, renew, wake } from './leases.ts'
 import { desire, purgeDeadLetters, purgeQueue, push, requeue } from './operator.ts'
 import { redefine } from './redefine.ts'
 import { startRun } from './start-run.ts'
@@ -20,6 +20,7 @@ export const allScripts: readonly Script[] = [
   acquire,
   renew,
   release,
+  wake,
   claim,
   commit,
   commitRequest,

@@ -23,6 +23,7 @@ import {
   requireType,
   returnClaims,
   ring,
+  ringKey,
   ringWaiting,
 } from './prelude.ts'
 
@@ -182,6 +183,21 @@ export const renew: Script = {
       lines.push(`${held ? 1 : 0}${yields ? 'yield' : (db.hget(`${p}desired`, loop) ?? '')}`)
     }
     return [...lines, db.hget(`${p}desired`, '') ?? '', db.hget(`${p}meta`, 'status') ?? ''].join('\n')
+  },
+}
+
+const wakeLua = `${preludeLua}
+for _, key in ipairs(list()) do ringKey(P .. key) end
+return 'ok'
+`
+
+/** Gives back wake-ups that were taken by one who can do nothing with them. Arguments: wake-up keys, without the prefix. */
+export const wake: Script = {
+  name: 'wake',
+  lua: wakeLua,
+  run(db, [p = ''], args) {
+    for (const key of new Args(args).list()) ringKey(db, p + key)
+    return 'ok'
   },
 }
 

@@ -26,14 +26,11 @@ local function timeMs()
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 local function text(n) return string.format('%.0f', n) end
-local function ring(loop)
-  local bell = P .. 'bell:' .. loop
-  if is(bell, 'none') then redis.call('RPUSH', bell, '1') end
+local function ringKey(key)
+  if is(key, 'none') then redis.call('RPUSH', key, '1') end
 end
-local function ringWaiting(name)
-  local free = P .. 'free:' .. name
-  if is(free, 'none') then redis.call('RPUSH', free, '1') end
-end
+local function ring(loop) ringKey(P .. 'bell:' .. loop) end
+local function ringWaiting(name) ringKey(P .. 'free:' .. name) end
 local function ringReaders(queue)
   local loops = redis.call('HGET', P .. 'bells', queue)
   if loops then for loop in string.gmatch(loops, '[^\\n]+') do ring(loop) end end
@@ -41,9 +38,9 @@ end
 local function ringWriters(queue, limit)
   local waiting = P .. 'full:' .. queue
   if redis.call('EXISTS', waiting) == 0 or redis.call('LLEN', P .. 'q:' .. queue) > limit / 2 then return end
-  local loops = redis.call('SMEMBERS', waiting)
+  local replicas = redis.call('SMEMBERS', waiting)
   redis.call('DEL', waiting)
-  for _, loop in ipairs(loops) do ring(loop) end
+  for _, name in ipairs(replicas) do ringKey(P .. 'room:' .. name) end
 end
 local function pushAll(key, values)
   -- unpack puts its values on Lua's stack, which holds some thousands
@@ -119,15 +116,18 @@ export function requireType(db: Keyspace, key: string, kind: KeyType): void {
   throw new EngineError('REDIS_WRONG_TYPE', 'WRONGTYPE Operation against a key holding the wrong kind of value')
 }
 
+/** One wake-up is enough, for however much. */
+export function ringKey(db: Keyspace, key: string): void {
+  if (db.exists(key) === 0) db.rpush(key, '1')
+}
+
 export function ring(db: Keyspace, prefix: string, loop: string): void {
-  const bell = `${prefix}bell:${loop}`
-  if (db.exists(bell) === 0) db.rpush(bell, '1')
+  ringKey(db, `${prefix}bell:${loop}`)
 }
 
 /** Wakes one of those who wait for the lease of a replica. */
 export function ringWaiting(db: Keyspace, prefix: string, name: string): void {
-  const free = `${prefix}free:${name}`
-  if (db.exists(free) === 0) db.rpush(free, '1')
+  ringKey(db, `${prefix}free:${name}`)
 }
 
 export function ringReaders(db: Keyspace, prefix: string, queue: string): void {
@@ -136,13 +136,13 @@ export function ringReaders(db: Keyspace, prefix: string, queue: string): void {
   }
 }
 
-/** Wakes the loops that wait for space, once the queue is half empty: waking them at every item would be a ping-pong. */
+/** Wakes the replicas that wait for space, once the queue is half empty: waking them at every item would be a ping-pong. */
 export function ringWriters(db: Keyspace, prefix: string, queue: string, limit: number): void {
   const waiting = `${prefix}full:${queue}`
   if (db.exists(waiting) === 0 || db.llen(`${prefix}q:${queue}`) > limit / 2) return
-  const loops = db.smembers(waiting)
+  const replicas = db.smembers(waiting)
   db.del(waiting)
-  for (const loop of loops) ring(db, prefix, loop)
+  for (const name of replicas) ringKey(db, `${prefix}room:${name}`)
 }
 
 /** The answer when the call must not go on: said before, fenced, or diverged; undefined when it may. */

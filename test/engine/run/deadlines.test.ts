@@ -3,11 +3,13 @@ import { createClock } from '@sinonjs/fake-timers'
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../../engine/ports.ts'
 import { Deadlines } from '../../../engine/run/deadlines.ts'
+import type { Pulse } from '../../../engine/run/pulse.ts'
 
-function setUp() {
+function setUp(pulse?: Pulse) {
   const timers = createClock(0)
   const clock: Clock = {
     now: () => timers.now,
+    until: () => Promise.reject(new Error('not asked for')),
     monotonic: () => timers.now,
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
@@ -18,7 +20,7 @@ function setUp() {
         })
       }),
   }
-  return { timers, deadlines: new Deadlines(clock) }
+  return { timers, deadlines: new Deadlines(clock, pulse) }
 }
 
 describe('Deadlines', () => {
@@ -46,5 +48,15 @@ describe('Deadlines', () => {
     await timers.tickAsync(1000)
     expect(expired).toEqual([])
     expect(timers.countTimers()).toBe(0)
+  })
+
+  test('a timer that finds nothing to expire says nothing of the loop', async () => {
+    const told: number[] = []
+    const { timers, deadlines } = setUp({ progress: atMs => told.push(atMs), workUntil: () => undefined })
+    const deadline = { atMs: 100, expire: () => undefined }
+    deadlines.add(deadline)
+    deadlines.remove(deadline)
+    await timers.tickAsync(1000)
+    expect(told).toEqual([0])
   })
 })

@@ -1,7 +1,8 @@
 /** How iterations, loops and runs behave, told as stories on the bench: no faults here, those are the simulator's. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../../engine/json.ts'
-import { requeueDeadLetter } from '../../../engine/store/inspect.ts'
+import { limits } from '../../../engine/limits.ts'
+import { pushToQueue, requeueDeadLetter } from '../../../engine/store/inspect.ts'
 import { Bench, type Sketch } from '../../support/engine-bench.ts'
 import { Deaf, Flaky, log, storyNodes } from '../../support/story-nodes.ts'
 
@@ -403,6 +404,42 @@ describe('queues and runs', () => {
     await bench.finish(first.engine.done)
     expect(numbers(await bench.queue('end'))).toEqual([1, 2])
     expect(bench.of('warning').map(event => event.code)).toContain('FENCED')
+  })
+
+  test('a wake-up that a fenced holder had first reaches the one that has the replica now', async () => {
+    const graph = bench.load({
+      nodes: {
+        t: ['timer', { interval: 1, unit: 'hours' }],
+        w: out('jobs'),
+        r: ['queue-reader', { queue_name: 'jobs' }],
+        q: out('end'),
+      },
+      edges: 't>w r>q',
+    })
+    const [first, second] = [bench.engine(graph), bench.engine(graph)]
+    await bench.finish(first.engine.start())
+    await bench.pass(1000)
+    bench.gone.add(first.pid)
+    await bench.finish(second.engine.start())
+    await bench.pass(200)
+    await pushToQueue(bench.redis, { workflow: 'story', queue: 'jobs' }, [{ n: 1 }], { nonce: 'push', now: 0 })
+    await bench.pass(100)
+    expect(await bench.queue('end')).toHaveLength(1)
+    expect(bench.of('warning').map(event => event.code)).toContain('FENCED')
+    await bench.finish(Promise.all([first.engine.stop(), second.engine.stop()]))
+  })
+
+  test('an hour of waiting for a tick takes no calls but renewals and a look now and then', async () => {
+    const { engine } = bench.engine(bench.load({ nodes: { t: ['timer', { interval: 1, unit: 'hours' }] }, edges: '' }))
+    await bench.finish(engine.start())
+    await bench.pass(1_000)
+    const before = bench.calls
+    await bench.pass(3_500_000)
+    const looks = (3_500 / (limits.idleLookMs / 1_000)) * 2
+    expect(bench.calls - before).toBeLessThan(3_500 / (limits.leaseRenewMs / 1_000) + looks + 5)
+    await bench.pass(100_000)
+    expect(bench.story()).toBe('t |')
+    await bench.finish(engine.stop())
   })
 
   test('runtime variables written by one loop are seen by the others after its commit', async () => {
