@@ -25,6 +25,8 @@ type Wait = {
 export class SimWaits {
   readonly #wire: Wire
   readonly #waits = new Set<Wait>()
+  /** Given up here, and still at the server. */
+  readonly #lingering = new Set<Wait>()
   #isDead = false
 
   constructor(wire: Wire) {
@@ -62,8 +64,9 @@ export class SimWaits {
 
   die(): void {
     this.#isDead = true
-    for (const wait of this.#waits) wait.cancel()
+    for (const wait of [...this.#waits, ...this.#lingering]) wait.cancel()
     this.#waits.clear()
+    this.#lingering.clear()
   }
 
   #giveUp(wait: Wait): void {
@@ -71,9 +74,17 @@ export class SimWaits {
     wait.forget()
     wait.resolve(false)
     // the server hears of it after a while, and may wake it meanwhile
-    if (wait.at === 'server') this.#soon(() => wait.cancel())
+    if (wait.at === 'server') this.#linger(wait)
     else wait.cancel()
     if (wait.at === 'woken') this.#giveBack(wait)
+  }
+
+  #linger(wait: Wait): void {
+    this.#lingering.add(wait)
+    this.#soon(() => {
+      wait.cancel()
+      this.#lingering.delete(wait)
+    })
   }
 
   #giveBack({ name, key }: Wait): void {

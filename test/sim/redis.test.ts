@@ -137,4 +137,22 @@ describe('SimRedis.wait', () => {
     expect(bench.time.ms).toBeLessThan(500)
     expect(bench.server.memory.db.llen('p:bell:in')).toBe(0)
   })
+
+  it('gives back what comes for one that was given up, and takes nothing once its connection is closed', async () => {
+    const bench = wireBench()
+    const stop = new AbortController()
+    const [given, closed] = ['p:bell:in', 'p:bell:out']
+    bench.redis.wait(given, 500, stop.signal)
+    bench.redis.wait(closed, 500, stop.signal)
+    bench.time.after(100, () => {
+      stop.abort()
+      bench.server.memory.db.rpush(given, '1')
+      bench.server.memory.deliver(bench.time.wall(), () => undefined)
+      void bench.redis.close()
+      bench.server.memory.db.rpush(closed, '1')
+      bench.server.memory.deliver(bench.time.wall(), () => undefined)
+    })
+    await bench.rest()
+    expect([given, closed].map(key => bench.server.memory.db.llen(key))).toEqual([1, 1])
+  })
 })
