@@ -142,8 +142,8 @@ describe('SimRedis.wait', () => {
     const bench = wireBench()
     const stop = new AbortController()
     const [given, closed] = ['p:bell:in', 'p:bell:out']
-    bench.redis.wait(given, 500, stop.signal)
-    bench.redis.wait(closed, 500, stop.signal)
+    void bench.redis.wait(given, 500, stop.signal)
+    void bench.redis.wait(closed, 500, stop.signal)
     bench.time.after(100, () => {
       stop.abort()
       bench.server.memory.db.rpush(given, '1')
