@@ -2,16 +2,15 @@
  * `theoneeye replay TRACE|DIR`: replays recorded traces and resolves to the exit code of spec 3: 0 identical, 1 diverged,
  * 2 an unreadable trace, 3 stale. daemon/commands/replay.ts is the one that calls it, by a dynamic import.
  */
-import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import type { IterationLine } from '../engine/trace/trace.ts'
 import { ItemPath } from './item-path.ts'
 import { type JunitSuite, writeJunit } from './junit.ts'
 import { type ReplayOptions, type ReplayReport, replayTrace, type Verdict } from './replay.ts'
+import { traceLines } from './trace-lines.ts'
 
 export type ReplayJob = {
   path: string
@@ -31,7 +30,7 @@ export type ReplayJob = {
 type Bad = Exclude<Verdict, { kind: 'identical' }>
 type Told = { file: string; line: IterationLine; verdict: Bad }
 
-/** Replays one trace, or every `.jsonl` file of a folder. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
+/** Replays one trace, or every `.jsonl` and `.jsonl.gz` file of a folder. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
 export async function replayCommand(job: ReplayJob): Promise<number> {
   const { out, fromItem } = job
   const startedMs = performance.now()
@@ -40,7 +39,7 @@ export async function replayCommand(job: ReplayJob): Promise<number> {
   const files = await tracesAt(job.path)
   const path = fromItem === undefined ? undefined : new ItemPath(fromItem)
   for (const file of files) {
-    const report = await replayFile(file, { ...job, ...listening(job, { file, bad, path }) })
+    const report = await replayTrace(traceLines(file), file, { ...job, ...listening(job, { file, bad, path }) })
     for (const key of ['iterations', 'identical', 'diverged', 'stale'] as const) total[key] += report[key]
     if (report.truncated) out.note(`warning: the last line of "${file}" is cut off and was left out`)
     out.progress(`${total.iterations} iterations`)
@@ -103,27 +102,18 @@ function describeTotal({ iterations, identical, diverged, stale }: ReplayReport)
   return `${identical} identical, ${diverged} diverged, ${stale} stale`
 }
 
-async function replayFile(file: string, options: ReplayOptions): Promise<ReplayReport> {
-  const input = createReadStream(file, 'utf8')
-  try {
-    return await replayTrace(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), file, options)
-  } finally {
-    input.destroy()
-  }
-}
-
 async function tracesAt(path: string): Promise<string[]> {
   const files = await filesAt(path).catch(error => {
     const reason = codeOf(error) === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
     throw usage(path, reason)
   })
   if (files.length > 0) return files
-  throw usage(path, 'the folder holds no .jsonl file')
+  throw usage(path, 'the folder holds no .jsonl or .jsonl.gz file')
 }
 
 async function filesAt(path: string): Promise<string[]> {
   if (!(await stat(path)).isDirectory()) return [path]
-  const names = (await readdir(path)).filter(name => name.endsWith('.jsonl')).sort()
+  const names = (await readdir(path)).filter(name => /\.jsonl(\.gz)?$/.test(name)).sort()
   return names.map(name => join(path, name))
 }
 

@@ -24,7 +24,7 @@ export const addReplay: AddCommand = (program, register) => {
   const command = program
     .command('replay')
     .description('run a recorded trace again, without the world, and compare every decision')
-    .argument('<trace>', 'a trace that run --trace wrote, or a folder of them (*.jsonl)')
+    .argument('<trace>', 'a trace that run --trace wrote, or a folder of them (*.jsonl, *.jsonl.gz)')
     .option('--workflow <file>', 'replay against this workflow instead of the recorded one')
     .option('--from-item <id>', 'follow one item: tell only of the iterations that have to do with it')
     .option('--junit <file>', 'write the outcome as JUnit XML')

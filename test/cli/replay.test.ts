@@ -2,6 +2,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { hashText } from '../../engine/hash.ts'
 import type { JsonObject } from '../../engine/json.ts'
@@ -71,6 +72,15 @@ describe('replay', () => {
     const all = await cli(['replay', 'traces', '--json'], { cwd })
     expect(all.code).toBe(0)
     expect(all.lines).toEqual([{ type: 'summary', iterations: 6, identical: 6, diverged: 0, stale: 0 }])
+  })
+
+  it('reads gzip, alone and among others', async () => {
+    const { cwd } = recorded()
+    writeFileSync(join(cwd, 'traces/b.jsonl.gz'), gzipSync(trace))
+    const one = await cli(['replay', 'traces/b.jsonl.gz'], { cwd })
+    expect(one).toMatchObject({ code: 0, stdout: 'replayed 6 iterations, identical\n' })
+    const all = await cli(['replay', 'traces'], { cwd })
+    expect(all).toMatchObject({ code: 0, stdout: 'replayed 12 iterations, identical\n' })
   })
 
   it('names the node and field in which a changed workflow decides otherwise', async () => {
