@@ -3,10 +3,10 @@
  * key joins, the BLPOP is ended from the command connection (CLIENT UNBLOCK) and sent again with all of them.
  *
  * W1 every wait has a timer of its own, so it ends in time whatever the connection does; it may last for many BLPOPs, one
- * after the other, of 5 s at most. W2 an element that arrives for a
- * key nobody waits for any more is given back: another process may wait there. W3 keys are asked for in turn: the one served last goes to
- * the end. W4 a BLPOP that does not come back in its time has a dead connection: it is replaced. W5 what a BLPOP took that
- * never came back is lost: everybody it asked for is told that there may have been something.
+ * after the other, of 5 s at most. W2 an element that arrives for a key nobody waits for any more is given back: another
+ * process may wait there. W3 keys are asked for in turn: the one served last goes to the end. W4 a BLPOP that does not
+ * come back in its time has a dead connection: it is replaced. W5 what a BLPOP took that never came back is lost:
+ * everybody it asked for is told that there may have been something.
  */
 import type { Redis as Client } from 'ioredis'
 import { type EngineError, messageOf } from '../engine/errors.ts'

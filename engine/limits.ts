@@ -119,3 +119,8 @@ export const limits = {
   conditionCacheEntriesMax: 256,
   conditionCacheTextMax: 1_024,
 } as const
+
+/** One of the figures that are meant for the default lease, in proportion to another lease; in milliseconds. */
+export function inLeases(ms: number, leaseSeconds: number): number {
+  return leaseSeconds * 1000 * (ms / limits.leaseMs)
+}

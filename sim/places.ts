@@ -1,4 +1,7 @@
 /** Reads the names and values that the store gives its keys: where an item is, and which one it is. */
+import type { FlowLoop } from '../engine/graph/flow-graph.ts'
+import type { Keyspace } from '../engine/memory-redis/keyspace.ts'
+import { type keysOf, requeueQueue } from '../engine/store/keys.ts'
 import type { Move } from './watch.ts'
 
 export type Place = { kind: 'queue' | 'claims' | 'dead-letters'; name: string }
@@ -21,4 +24,9 @@ export function itemKeyOf({ value }: Move, place: Place): string {
 /** The queue that a claim came from. */
 export function sourceOf(claim: string): string {
   return claim.slice(0, claim.indexOf('\n'))
+}
+
+/** Whether anything lies in the queues that a loop takes from. */
+export function hasItems({ id, sources }: FlowLoop, db: Keyspace, keys: ReturnType<typeof keysOf>): boolean {
+  return [...sources, requeueQueue(id)].some(queue => db.llen(keys.queue(queue)) > 0)
 }

@@ -94,8 +94,7 @@ export class SimWaits {
   }
 
   #depart(wait: Wait): void {
-    const { local, draws, latencyMsMax } = this.#wire
-    wait.cancel = local.after(draws.whole('latency', 1, latencyMsMax), () => this.#arrive(wait))
+    wait.cancel = this.#soon(() => this.#arrive(wait))
   }
 
   #arrive(wait: Wait): void {
@@ -139,8 +138,7 @@ export class SimWaits {
   }
 
   #reply(wait: Wait, settle: () => void): void {
-    const { local, draws, latencyMsMax } = this.#wire
-    wait.cancel = local.after(draws.whole('latency', 1, latencyMsMax), () => {
+    wait.cancel = this.#soon(() => {
       if (!this.#wire.dies('replied', wait.name)) this.#end(wait, settle)
     })
   }
@@ -151,9 +149,10 @@ export class SimWaits {
     this.#later(wait, () => this.#end(wait, () => wait.resolve(true)))
   }
 
-  #soon(run: () => void): void {
+  /** After the time that the way takes. */
+  #soon(run: () => void): Cancel {
     const { local, draws, latencyMsMax } = this.#wire
-    local.after(draws.whole('latency', 1, latencyMsMax), run)
+    return local.after(draws.whole('latency', 1, latencyMsMax), run)
   }
 
   #later(wait: Wait, run: () => void): void {

@@ -9,14 +9,12 @@
 import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
 import { hashText } from '../hash.ts'
-import { limits } from '../limits.ts'
+import { inLeases, limits } from '../limits.ts'
 import type { Ports } from '../ports.ts'
 import { keysOf, replicaName } from '../store/keys.ts'
 import type { CommitAnswer, CompletionTest, IterationCommit, ReplicaStore } from '../store/replica-store.ts'
 import { isTransient, retryTransient } from '../store/retry.ts'
 import { readRuntime, readState } from '../store/run-store.ts'
-import { wake } from '../store/scripts/leases.ts'
-import { listArg } from '../store/scripts/prelude.ts'
 import type { EngineEvent } from '../trace/events.ts'
 import { LoopRecorder } from '../trace/recorder.ts'
 import type { TraceSink } from '../trace/trace.ts'
@@ -140,7 +138,7 @@ export class FlowRunner {
       return await this.#iterations()
     } catch (error) {
       const refused = codeOf(error) === 'FENCED' || codeOf(error) === 'DIVERGED'
-      if (refused) await this.#passOn()
+      if (refused) await this.#store.passOn()
       if (refused || !this.#options.control.aborted.aborted) throw error
       return await this.#abandon()
     }
@@ -307,7 +305,7 @@ export class FlowRunner {
   /** Until there is a wake-up at `key`, or it is time to look all the same. */
   async #waitFor(key: string, signal: AbortSignal): Promise<void> {
     const { ports, graph } = this.#options
-    const lookMs = graph.workflow.settings.lease_seconds * 1000 * (limits.idleLookMs / limits.leaseMs)
+    const lookMs = inLeases(limits.idleLookMs, graph.workflow.settings.lease_seconds)
     try {
       await ports.redis.wait(key, lookMs, signal)
     } catch (error) {
@@ -348,14 +346,6 @@ export class FlowRunner {
     await this.#committer.settled().catch(() => undefined)
     await this.#store.release('keep').catch(() => undefined)
     return 'drained'
-  }
-
-  /** Somebody else has the replica: a wake-up that came here since was for them. Whoever is not told looks after a while. */
-  async #passOn(): Promise<void> {
-    const { ports, graph } = this.#options
-    const { prefix } = keysOf(graph.workflow.id)
-    const keys = [this.#bell, this.#room].map(key => key.slice(prefix.length))
-    await ports.redis.call(wake, [prefix], listArg(keys)).catch(() => undefined)
   }
 
   // --- state

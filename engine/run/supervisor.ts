@@ -5,7 +5,7 @@
  */
 import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
-import { limits } from '../limits.ts'
+import { inLeases, limits } from '../limits.ts'
 import type { Pool } from '../node/node.ts'
 import type { Pools, Ports } from '../ports.ts'
 import { renewLeases } from '../store/run-store.ts'
@@ -261,7 +261,7 @@ export class Supervisor {
   async #renewForEver(): Promise<void> {
     const { clock } = this.#options.ports
     const done = this.#done.signal
-    const everyMs = this.#leaseMs * (limits.leaseRenewMs / limits.leaseMs)
+    const everyMs = inLeases(limits.leaseRenewMs, this.#graph.workflow.settings.lease_seconds)
     for (;;) {
       await clock.sleep(everyMs, done).catch(() => undefined)
       if (done.aborted || this.#killed.signal.aborted) return

@@ -16,7 +16,7 @@ import { claim } from './scripts/claim.ts'
 import { commit } from './scripts/commit.ts'
 import { complete } from './scripts/complete.ts'
 import { delay } from './scripts/delay.ts'
-import { release } from './scripts/leases.ts'
+import { release, wake } from './scripts/leases.ts'
 import { listArg } from './scripts/prelude.ts'
 
 export type ReplicaId = { workflow: string; loop: string; replica: number }
@@ -98,7 +98,11 @@ export class ReplicaStore {
 
   async claim(wish: ClaimWish): Promise<ClaimAnswer> {
     const answer = await this.#call(claim, encodeWish(wish))
-    if (typeof answer === 'string') return { entries: [], runtimeVersion: answer.split('\n')[1] ?? '0' }
+    if (typeof answer === 'string') {
+      const [word, runtimeVersion = '0'] = answer.split('\n')
+      assert(word === 'empty', () => `A claim answers with a list or "empty", not "${answer}"`)
+      return { entries: [], runtimeVersion }
+    }
     const [head, ...claims] = answer as string[]
     return { entries: claims.map(decodeClaim), runtimeVersion: (head as string).split('\n')[2] ?? '0' }
   }
@@ -138,6 +142,13 @@ export class ReplicaStore {
   /** Gives the lease back; claims return to their queues, or are kept for whoever holds the replica next. */
   async release(claims: 'return' | 'keep'): Promise<void> {
     await this.#line(release, [claims])
+  }
+
+  /** Somebody else has the replica: a wake-up that came here since was for them. Whoever is not told looks after a while. */
+  async passOn(): Promise<void> {
+    const { workflow, loop, replica } = this.id
+    const keys = [`bell:${loop}`, `room:${replicaName(loop, replica)}`]
+    await this.#host.redis.call(wake, [workflowPrefix(workflow)], listArg(keys)).catch(() => undefined)
   }
 
   /** The supervisor learned that another holder has the replica: every later call is refused without asking Redis. */

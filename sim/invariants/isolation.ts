@@ -5,10 +5,11 @@
  */
 import type { FlowGraph, FlowLoop } from '../../engine/graph/flow-graph.ts'
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
-import { keysOf, replicaName, requeueQueue } from '../../engine/store/keys.ts'
+import { keysOf, replicaName } from '../../engine/store/keys.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
 import type { FaultKind, OperationName } from '../faults.ts'
 import type { LifeNews } from '../life.ts'
+import { hasItems } from '../places.ts'
 import type { Applied } from '../server.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
 
@@ -127,9 +128,9 @@ class Isolation implements Invariant {
     return [loop, ''].some(name => /^(pause|stop|kill)$/.test(db.hget(this.#keys.desired, name) ?? ''))
   }
 
-  #hasWork({ id, sources, replicas }: FlowLoop, db: Keyspace): boolean {
-    const queues = [...sources, requeueQueue(id)]
-    if (queues.some(queue => db.llen(this.#keys.queue(queue)) > 0)) return true
+  #hasWork(loop: FlowLoop, db: Keyspace): boolean {
+    const { id, replicas } = loop
+    if (hasItems(loop, db, this.#keys)) return true
     return Array.from({ length: replicas }, (_, n) => this.#keys.claims(replicaName(id, n))).some(
       key => db.llen(key) > 0,
     )

@@ -4,11 +4,12 @@
  * fault strikes, no daemon stands still and nobody has paused anything.
  */
 import type { FlowLoop } from '../../engine/graph/flow-graph.ts'
-import { limits } from '../../engine/limits.ts'
+import { inLeases, limits } from '../../engine/limits.ts'
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
-import { keysOf, replicaName, requeueQueue } from '../../engine/store/keys.ts'
+import { keysOf, replicaName } from '../../engine/store/keys.ts'
 import type { FaultKind, OperationName } from '../faults.ts'
 import type { LifeNews } from '../life.ts'
+import { hasItems } from '../places.ts'
 import type { Applied } from '../server.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
 
@@ -35,7 +36,7 @@ class Waking implements Invariant {
     this.#keys = keysOf(graph.workflow.id)
     this.#queues = graph.queues.map(({ name }) => name)
     this.#loops = graph.loops.filter(({ replicas }) => replicas === 1)
-    this.#boundMs = (graph.workflow.settings.lease_seconds * 1_000 * (limits.idleLookMs / limits.leaseMs)) / 2
+    this.#boundMs = inLeases(limits.idleLookMs, graph.workflow.settings.lease_seconds) / 2
   }
 
   applied({ op, loop, args, outcome, ms, db }: Applied): void {
@@ -72,19 +73,23 @@ class Waking implements Invariant {
     }
   }
 
-  #look({ id, sources }: FlowLoop, db: Keyspace, ms: number): void {
-    const room = this.#keys.room(replicaName(id, 0))
-    const isEnded = db.hexists(this.#keys.ended, id) === 1
-    const isExcused = isEnded || this.#hung.has(id) || this.#paused.size > 0 || db.hlen(this.#keys.desired) > 0
-    const hasItems = [...sources, requeueQueue(id)].some(queue => db.llen(this.#keys.queue(queue)) > 0)
-    const isInLine = this.#queues.some(queue => db.sismember(this.#keys.full(queue), replicaName(id, 0)) === 1)
-    this.#judge(this.#keys.bell(id), hasItems && !isExcused, ms)
-    this.#judge(room, !isInLine && !isExcused, ms)
+  /** Few wait, and there is much to look at: nobody else is. */
+  #look(loop: FlowLoop, db: Keyspace, ms: number): void {
+    const name = replicaName(loop.id, 0)
+    const [bell, room] = [this.#keys.bell(loop.id), this.#keys.room(name)]
+    const isInLine = (queue: string): boolean => db.sismember(this.#keys.full(queue), name) === 1
+    if (this.#waiting.has(bell)) this.#judge(bell, !this.#isExcused(loop.id, db) && hasItems(loop, db, this.#keys), ms)
+    if (this.#waiting.has(room)) this.#judge(room, !this.#isExcused(loop.id, db) && !this.#queues.some(isInLine), ms)
+  }
+
+  #isExcused(loop: string, db: Keyspace): boolean {
+    if (this.#hung.has(loop) || this.#paused.size > 0) return true
+    return db.hexists(this.#keys.ended, loop) === 1 || db.hlen(this.#keys.desired) > 0
   }
 
   #judge(key: string, hasCome: boolean, ms: number): void {
     const since = this.#missedMs.get(key)
-    if (!hasCome || !this.#waiting.has(key)) this.#missedMs.delete(key)
+    if (!hasCome) this.#missedMs.delete(key)
     else if (since === undefined) this.#missedMs.set(key, ms)
     else if (ms - since > this.#boundMs) {
       const name = key.slice(this.#keys.prefix.length)

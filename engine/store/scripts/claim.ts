@@ -6,7 +6,7 @@
  *
  * Arguments: loop, replica, holder, token, seq, and the wish: most items, first queue to look at, `chain` when other
  * replicas may sleep, queues as (name, limit) pairs. Answers `claimed\nN\nVERSION OF RUNTIME VARIABLES` and then the
- * claims, `empty`, or as fenced (S3).
+ * claims, `empty\nVERSION OF RUNTIME VARIABLES`, or as fenced (S3).
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'

@@ -10,6 +10,7 @@
  * renew: lease ms, list of (replica name, holder) → one line each: `1|0` and what the loop shall be doing (a wish, or
  *   `yield`: let go of it); then a line each: the workflow's wish, the status of the run
  * release: loop, replica, holder, token, seq, what happens to claims (return|keep) → `released\nRETURNED`
+ * wake: wake-up keys without the prefix, which are given back by one who can do nothing with what was taken there → `ok`
  */
 import type { Keyspace } from '../../memory-redis/keyspace.ts'
 import type { Script } from '../../ports.ts'
@@ -191,7 +192,6 @@ for _, key in ipairs(list()) do ringKey(P .. key) end
 return 'ok'
 `
 
-/** Gives back wake-ups that were taken by one who can do nothing with them. Arguments: wake-up keys, without the prefix. */
 export const wake: Script = {
   name: 'wake',
   lua: wakeLua,
