@@ -160,8 +160,6 @@ export class FlowRunner {
       }
       // what waits and what ends looks at Redis, where everything finished must have arrived
       if (!(await this.#committer.settled())) return await this.#abandon()
-      // a commit that was still under way may have told of something requeued
-      if (this.#source.mayHaveMore) continue
       if (next.kind === 'end' && (await this.#complete())) return await this.#release('ended')
       await this.#wait(next.kind === 'wait' ? next.untilMs : Number.POSITIVE_INFINITY)
     }

@@ -82,11 +82,6 @@ export class ItemSource {
     this.#isDry = this.#wished > 0 && full === undefined && entries.length === 0 && requeued === 0
   }
 
-  /** Something was claimed, or may be requeued, that `next` did not look at. */
-  get mayHaveMore(): boolean {
-    return this.#buffer.length > 0 || this.#maybeRequeued
-  }
-
   /** The producer failed and is asked again soon: that is not the same as having nothing to do. */
   get isFailing(): boolean {
     return this.#pauseMs > 0
