@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { JsonObject } from '../../engine/json.ts'
 import { cli, repository, temporaryFolder } from '../support/cli.ts'
+import { RedisServer } from '../support/redis-server.ts'
 
 const slow = 120_000
 const pools = ['thread', 'process'] as const
@@ -59,21 +60,35 @@ async function peek(cwd: string, workflow: string, queue: string): Promise<JsonO
   return lines
 }
 
+/** What a run leaves behind and what it says it did, without what is another's each time: moments, runs, durations. */
+async function resultsOf(file: string, pool: string, redis: readonly string[]): Promise<JsonObject> {
+  const cwd = temporaryFolder()
+  const { code, lines, stderr } = await cli(['run', file, '--json', '--pool', pool, ...redis], { cwd })
+  expect(code, stderr).toBe(0)
+  const { loops = {}, status = '' } = lines.at(-1) ?? {}
+  const counts: Record<string, number> = {}
+  for (const { type } of lines) counts[String(type)] = (counts[String(type)] ?? 0) + 1
+  const queue = await cli(['queue', 'peek', 'three-loops', 'done', '--limit', '100', '--json', ...redis], { cwd })
+  return { loops, status, counts, done: queue.lines.map(({ data = null }) => data) }
+}
+
 describe('run --pool', () => {
-  it.each(['async', ...pools])(
-    '%s gives the results of the others',
-    async pool => {
-      const cwd = temporaryFolder()
+  it.each(['embedded', 'real'])(
+    'gives the same results in all pools, on the %s Redis',
+    async kind => {
       const file = join(repository, 'fixtures/workflows/three-loops.json')
-      const { code, lines, stderr } = await cli(['run', file, '--json', '--pool', pool], { cwd })
-      expect(code, stderr).toBe(0)
-      const { loops, status } = lines.at(-1) as { loops: JsonObject; status: string }
-      const counts = lines.filter(({ type }) => type === 'iteration_completed').length
-      const told = lines.filter(({ type }) => type === 'loop_completed').map(({ loop }) => loop)
-      const inAsync = await cli(['run', file, '--json', '--data', 'other'], { cwd })
-      expect({ loops, status }).toEqual({ loops: inAsync.lines.at(-1)?.loops, status: 'completed' })
-      expect(counts).toBe(inAsync.lines.filter(({ type }) => type === 'iteration_completed').length)
-      expect(told.sort()).toEqual(Object.keys(loops).sort())
+      const results: JsonObject[] = []
+      for (const pool of ['async', ...pools]) {
+        const server = kind === 'real' ? await RedisServer.start() : undefined
+        try {
+          results.push(await resultsOf(file, pool, server === undefined ? [] : ['--redis', server.url]))
+        } finally {
+          await server?.remove()
+        }
+      }
+      expect(results[0]).toMatchObject({ status: 'completed', counts: { loop_completed: 3 } })
+      expect(results[0]?.done).toHaveLength(30)
+      for (const other of results.slice(1)) expect(other).toEqual(results[0])
     },
     slow,
   )
@@ -96,6 +111,10 @@ describe.each(pools)('a loop in a %s', pool => {
       /out of memory/,
     ],
     ['never ends', 'for (;;) {}', {}, /a node blocks it|signal (SIGTERM|terminate)/],
+    // a thread may not, and is told so
+    ...(pool === 'process'
+      ? [['aborts', 'process.abort()', {}, /SIGABRT/] as [string, string, JsonObject, RegExp]]
+      : []),
   ]
   it.each(bad)(
     'whose node %s: a dead letter says why, and the other loop never notices',

@@ -16,6 +16,8 @@ export class Cluster {
   readonly redis: RedisServer
   readonly daemons: readonly Daemon[]
   readonly #dir: string
+  /** For how long there was no Redis to work with, in all. */
+  awayMs = 0
 
   private constructor(redis: RedisServer, daemons: readonly Daemon[], dir: string) {
     this.redis = redis
@@ -44,6 +46,14 @@ export class Cluster {
     }
     await Promise.all(all.map(daemon => daemon.start()))
     return new Cluster(redis, all, dir)
+  }
+
+  /** Kills it; resolves when it has loaded its file and answers again. */
+  async restartRedis(): Promise<void> {
+    const beganMs = performance.now()
+    await this.redis.stop('SIGKILL')
+    await this.redis.start()
+    this.awayMs += performance.now() - beganMs
   }
 
   /** Drains all daemons; those that do not end in time are killed, which is told. */

@@ -2,7 +2,7 @@
 import type { Cluster, Daemon } from './cluster.ts'
 
 export type Draw = <T>(from: readonly T[]) => T
-type Act = (cluster: Cluster, draw: Draw, leaseMs: number) => Promise<void>
+export type Act = (cluster: Cluster, draw: Draw, leaseMs: number) => Promise<void>
 
 const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 
@@ -33,8 +33,7 @@ export const faults: Readonly<Record<string, Act>> = {
     }
   },
   'kill -9 of Redis': async cluster => {
-    await cluster.redis.stop('SIGKILL')
-    await cluster.redis.start()
+    await cluster.restartRedis()
   },
   'connections cut': async (cluster, draw) => {
     victim(cluster, draw).proxy.killAll()

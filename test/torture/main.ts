@@ -1,7 +1,7 @@
 /**
- * `npm run torture -- [--minutes N | --faults N] [--rate N] [--seed S]`: real daemons on a real Redis under load, while
- * everything is killed, cut, slowed and held still at random. Afterwards every item must be there, once, in order. The
- * seed draws the faults; moments are the machine's.
+ * `npm run torture -- [--minutes N | --faults N] [--rate N] [--seed S] [--only TEXT]`: real daemons on a real Redis under
+ * load, while everything is killed, cut, slowed and held still at random. Afterwards every item must be there, once, in
+ * order. The seed draws the faults, of all kinds or of those whose name holds TEXT; moments are the machine's.
  */
 import { parseArgs } from 'node:util'
 import { hashUnit } from '../../engine/hash.ts'
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     faults: { type: 'string' },
     rate: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
+    only: { type: 'string', default: '' },
   },
 })
 const leaseSeconds = 2
@@ -25,11 +26,15 @@ const faultsMax = values.faults === undefined ? Number.POSITIVE_INFINITY : Numbe
 const standstillMs = 60_000
 const pollMs = 50
 
-type Recovery = { kind: string; ms: number }
+const kinds = Object.keys(faults).filter(kind => kind.includes(values.only))
+
+/** From the fault's beginning until all loops had moved; `awayMs`: so long of it there was no Redis to move on. */
+type Recovery = { kind: string; ms: number; awayMs: number }
 
 async function main(): Promise<number> {
-  if (!(endMs > 0) || !(faultsMax > 0) || (values.minutes ?? values.faults) === undefined) {
-    console.error('usage: npm run torture -- --minutes N | --faults N [--rate N] [--seed S]')
+  if (!(endMs > 0) || !(faultsMax > 0) || (values.minutes ?? values.faults) === undefined || kinds.length === 0) {
+    console.error('usage: npm run torture -- --minutes N | --faults N [--rate N] [--seed S] [--only TEXT]')
+    console.error(`TEXT is part of one of: ${Object.keys(faults).join(', ')}`)
     return 2
   }
   const cluster = await Cluster.start(workflow, { daemons: 3, leaseSeconds })
@@ -60,12 +65,13 @@ async function torture(cluster: Cluster, load: Load): Promise<Recovery[]> {
   let draws = 0
   const draw: Draw = from => from[Math.floor(hashUnit(`${values.seed}|${draws++}`) * from.length)] as never
   while (recoveries.length < faultsMax && performance.now() - startedMs < endMs) {
-    const kind = draw(Object.keys(faults))
-    const beganMs = performance.now()
+    const kind = draw(kinds)
+    const [beganMs, awayBeforeMs] = [performance.now(), cluster.awayMs]
     const doing = faults[kind]?.(cluster, draw, leaseMs)
     await untilAllMoved(load)
-    recoveries.push({ kind, ms: performance.now() - beganMs })
+    const ms = performance.now() - beganMs
     await doing
+    recoveries.push({ kind, ms, awayMs: cluster.awayMs - awayBeforeMs })
     if (recoveries.length % 20 === 0) console.log(`${recoveries.length} faults, ${load.sent} items`)
   }
   return recoveries
@@ -118,21 +124,30 @@ async function wrongWith(load: Load): Promise<string[]> {
 }
 
 function report(recoveries: readonly Recovery[], items: number, wrong: readonly string[]): void {
-  const kinds = Object.keys(faults)
-  console.log(`\n${'fault'.padEnd(28)}${'times'.padStart(6)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}`)
+  const head = ['fault'.padEnd(28), ...['times', 'p50 ms', 'p99 ms', 'p99 ms from when Redis was there'].map(cell)]
+  console.log(`\n${head.join('')}`)
   for (const kind of [...kinds, 'all']) {
-    const of = recoveries.filter(each => kind === 'all' || each.kind === kind).map(({ ms }) => ms)
+    const of = recoveries.filter(each => kind === 'all' || each.kind === kind)
     if (of.length === 0) continue
-    const row = [kind.padEnd(28), String(of.length).padStart(6), percentile(of, 0.5), percentile(of, 0.99)]
-    console.log(row.join(''))
+    const all = of.map(({ ms }) => ms)
+    const figures = [of.length, quantile(all, 0.5), quantile(all, 0.99), quantile(of.map(withRedis), 0.99)]
+    console.log([kind.padEnd(28), ...figures.map(figure => cell(String(figure)))].join(''))
   }
   console.log(`\n${items} items, ${recoveries.length} faults, lease ${leaseMs} ms`)
   console.log(wrong.length === 0 ? 'nothing lost, nothing doubled, order kept' : `WRONG: ${wrong.join('; ')}`)
 }
 
-function percentile(values: number[], share: number): string {
+function withRedis({ ms, awayMs }: Recovery): number {
+  return Math.max(0, ms - awayMs)
+}
+
+function cell(text: string): string {
+  return text.padStart(Math.max(9, text.length + 2))
+}
+
+function quantile(values: number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
-  return String(Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)).padStart(9)
+  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)
 }
 
 function tell(number: number, said: readonly string[]): void {
