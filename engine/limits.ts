@@ -46,8 +46,9 @@ export const limits = {
   /** What a loop claims ahead: so many items, or about so much work. */
   prefetchMax: 128,
   prefetchMs: 100,
-  /** Finished iterations that may wait for their commit. */
+  /** Finished iterations that may wait for their commit, and for how long a commit may be under way beside them. */
   backlogMax: 128,
+  backlogMs: 100,
   /** A request of an api workflow that brings no time-out of its own. */
   requestMs: 300_000,
   /** How long development mode remembers what a node put out. */

@@ -15,6 +15,8 @@ export type Finished = {
 }
 
 export type CommitterHost = {
+  /** Monotonic milliseconds. */
+  nowMs: () => number
   /** Sends a group; claims what comes next if there is room for all. */
   send: (group: readonly IterationCommit[]) => Promise<CommitAnswer>
   noteAnswer: (answer: CommitAnswer) => Promise<void>
@@ -26,6 +28,8 @@ export class Committer {
   readonly #host: CommitterHost
   readonly #waiting: Finished[] = []
   #sending: Promise<void> | undefined
+  /** When the group under way was sent. */
+  #sentMs = 0
   #bytes = 0
   #full = false
   #failure: { error: unknown } | undefined
@@ -36,9 +40,13 @@ export class Committer {
     this.#host = host
   }
 
-  /** So much waits, or for so long already, that no new iteration should begin before it is committed. */
+  /**
+   * So much waits, or for so long already, that no new iteration should begin before it is committed. A loop that only
+   * computes gives nobody else a turn: without the bound in time not even the answer to its commit would be heard.
+   */
   get isLate(): boolean {
-    return this.#full || this.#waiting.length >= limits.backlogMax || this.#bytes > limits.pushBytesMax
+    if (this.#full || this.#waiting.length >= limits.backlogMax || this.#bytes > limits.pushBytesMax) return true
+    return this.#sending !== undefined && this.#host.nowMs() - this.#sentMs > limits.backlogMs
   }
 
   add(finished: Finished): void {
@@ -66,6 +74,7 @@ export class Committer {
   }
 
   async #sendGroup(): Promise<void> {
+    this.#sentMs = this.#host.nowMs()
     const answer = await this.#host.send(this.#waiting.map(each => each.commit))
     const committed = this.#waiting.splice(0, answer.applied)
     for (const each of committed) {

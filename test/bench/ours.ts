@@ -58,7 +58,7 @@ async function append(redis: Redis, workflowId: string, numbers: readonly number
   if (answer !== `pushed\n${numbers.length}`) throw new Error(`Cannot push ${numbers.length} items: ${answer}`)
 }
 
-function portsOver(redis: Redis): Ports {
+export function portsOver(redis: Redis): Ports {
   return {
     clock: systemClock(),
     redis,

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { latency } from './latency.ts'
 import { alternate, type Bench, report } from './measure.ts'
 import { plan } from './plan.ts'
+import { computing, isolation } from './pools.ts'
 import { queues } from './queues.ts'
 import { explored, simulated, week, year } from './sim.ts'
 
@@ -20,6 +21,7 @@ const benches: Record<string, readonly Bench[]> = {
   latency: [latency(1), latency(2)],
   plan: [plan],
   sim: [simulated, explored, week, year],
+  pools: [isolation, computing],
 }
 /** For one bench, all its rounds. */
 const minutesMax = 10

@@ -36,6 +36,7 @@ describe('Committer', () => {
         let sending = 0
         let turn = 0
         const committer = new Committer({
+          nowMs: () => 0,
           send: async group => {
             sending += 1
             expect(sending).toBe(1)
@@ -67,6 +68,7 @@ describe('Committer', () => {
   test('what failed once fails every later call, and nothing more is told', async () => {
     const told: string[] = []
     const committer = new Committer({
+      nowMs: () => 0,
       send: () => Promise.reject(new Error('fenced')),
       noteAnswer: async () => undefined,
       waitForRoom: async () => true,
@@ -77,9 +79,34 @@ describe('Committer', () => {
     expect(told).toEqual([])
   })
 
+  test('is late when a commit takes long, so that a loop that only computes gives others a turn', async () => {
+    let nowMs = 1_000
+    let answered: (answer: CommitAnswer) => void = () => undefined
+    const committer = new Committer({
+      nowMs: () => nowMs,
+      send: () =>
+        new Promise(resolve => {
+          answered = resolve
+        }),
+      noteAnswer: async () => undefined,
+      waitForRoom: async () => true,
+    })
+    expect(committer.isLate).toBe(false)
+    committer.add(finished('a', []))
+    nowMs += limits.backlogMs
+    expect(committer.isLate).toBe(false)
+    nowMs += 1
+    expect(committer.isLate).toBe(true)
+    answered(answer(1))
+    await committer.settled()
+    nowMs += 60_000
+    expect(committer.isLate).toBe(false)
+  })
+
   test('gives up when the loop is aborted while a target is full, and says so', async () => {
     const told: string[] = []
     const committer = new Committer({
+      nowMs: () => 0,
       send: async () => answer(0, 'q'),
       noteAnswer: async () => undefined,
       waitForRoom: async () => false,
