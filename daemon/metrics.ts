@@ -36,7 +36,7 @@ export class Metrics implements RedisMeter {
   readonly #redisErrors = this.#counter('redis_errors_total', 'Calls to Redis that failed, by code', ['code'])
   readonly #redisSeconds = new Histogram({
     name: 'theoneeye_redis_call_seconds',
-    help: 'From calling a script (claim, commit, …) to its answer, of loops in this process',
+    help: 'From calling a script (claim, commit, …) to its answer, of this daemon and its workers',
     labelNames: ['script'],
     buckets: redisSeconds,
     registers: [this.#registry],

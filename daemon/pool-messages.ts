@@ -4,6 +4,7 @@ import type { JsonObject } from '../engine/json.ts'
 import type { LogLevel } from '../engine/ports.ts'
 import type { FromWorker, LoopTask, ToWorker } from '../engine/run/pool-protocol.ts'
 import type { RedisReply, RedisRequest } from './redis-bridge.ts'
+import type { MeterBatch } from './redis-metered.ts'
 
 export type WorkerStart = {
   task: LoopTask
@@ -17,4 +18,5 @@ export type Down = { to: 'loop'; message: ToWorker } | { to: 'redis'; message: R
 export type Up =
   | { from: 'loop'; message: FromWorker }
   | { from: 'redis'; message: RedisRequest }
+  | { from: 'meter'; batch: MeterBatch }
   | { from: 'log'; level: LogLevel; message: string; fields: JsonObject }

@@ -10,6 +10,7 @@ import { LoopInWorker } from '../engine/run/loop-worker.ts'
 import type { Pulse } from '../engine/run/pulse.ts'
 import type { Down, Up, WorkerStart } from './pool-messages.ts'
 import { BridgedRedis, lateRedis } from './redis-bridge.ts'
+import { BatchingMeter, meterRedis } from './redis-metered.ts'
 import { openRegistry } from './session.ts'
 import { systemClock, systemFiles, systemHost, systemHttp, systemRandom } from './system-ports.ts'
 import { newVitals, writeVitals } from './vitals.ts'
@@ -28,7 +29,14 @@ async function serve(
   let hear = (message: Down): void => void waiting.push(message)
   channel.listen(message => hear(message))
   const bridge = new BridgedRedis(message => channel.send({ from: 'redis', message }))
-  const redis: Redis = redisUrl === undefined ? bridge : lateRedis(() => connect(redisUrl))
+  // calls that go by message are measured where they arrive
+  const meter = new BatchingMeter(batch => channel.send({ from: 'meter', batch }))
+  const own = (url: string): Redis =>
+    meterRedis(
+      lateRedis(() => connect(url)),
+      meter,
+    )
+  const redis: Redis = redisUrl === undefined ? bridge : own(redisUrl)
   const log: Log = { write: (level, message, fields) => channel.send({ from: 'log', level, message, fields }) }
   const registry = await openRegistry({ nodes: nodesDir })
   const ports = {
@@ -52,6 +60,7 @@ async function serve(
   }
   for (const message of waiting.splice(0)) hear(message)
   await loop.done
+  meter.flush()
   await redis.close().catch(() => undefined)
 }
 

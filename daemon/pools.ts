@@ -16,6 +16,7 @@ import type { ExitCause, LoopTask, WorkerHealth } from '../engine/run/pool-proto
 import type { Beat } from './pool-heartbeat.ts'
 import type { Down, Up, WorkerStart } from './pool-messages.ts'
 import { RedisForWorker } from './redis-bridge.ts'
+import { addBatch, type RedisMeter } from './redis-metered.ts'
 import { newVitals, readVitals } from './vitals.ts'
 
 export type PoolsOptions = {
@@ -25,6 +26,8 @@ export type PoolsOptions = {
   filesDir: string
   nodesDir: string | undefined
   log: Log
+  /** Told of the calls that workers make to a real Redis. */
+  meter?: RedisMeter
 }
 
 const isSource = import.meta.url.endsWith('.ts')
@@ -46,9 +49,9 @@ export class SystemPools implements Pools {
   }
 
   start(task: LoopTask, listener: WorkerListener): LoopWorker {
-    const { redisUrl, filesDir, nodesDir, redis, log } = this.#options
+    const { redisUrl, filesDir, nodesDir, redis, log, meter } = this.#options
     const start: WorkerStart = { task, redisUrl, filesDir, nodesDir }
-    const desk = { listener, redis, log }
+    const desk = { listener, redis, log, meter }
     const worker = task.pool === 'thread' ? new ThreadWorker(start, desk) : new ProcessWorker(start, desk)
     this.#workers.add(worker)
     void worker.gone.then(() => this.#workers.delete(worker))
@@ -63,7 +66,7 @@ export class SystemPools implements Pools {
   }
 }
 
-type Desk = { listener: WorkerListener; redis: Redis; log: Log }
+type Desk = { listener: WorkerListener; redis: Redis; log: Log; meter: RedisMeter | undefined }
 
 /** What threads and processes have in common: who hears what, and that the end is told once. */
 abstract class Hosted {
@@ -89,6 +92,7 @@ abstract class Hosted {
   protected hear(up: Up): void {
     if (up.from === 'loop') this.#desk.listener.message(up.message)
     else if (up.from === 'redis') this.#redis.hear(up.message)
+    else if (up.from === 'meter') this.#desk.meter && addBatch(up.batch, this.#desk.meter)
     else this.#desk.log.write(up.level, up.message, up.fields)
   }
 

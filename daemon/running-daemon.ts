@@ -190,12 +190,12 @@ export class RunningDaemon {
     const { log, onEvent } = this.#options
     const opened = await openDaemonRedis(this.#config, { clock: this.#clock, log })
     const { redis: redisUrl, files: filesDir, nodes: nodesDir } = this.#config
-    const pools = new SystemPools({ redis: opened.redis, redisUrl, filesDir, nodesDir, log })
+    const [redis, meter] = [meterRedis(opened.redis, this.#metrics), this.#metrics]
+    const pools = new SystemPools({ redis, redisUrl, filesDir, nodesDir, log, meter })
     this.#closeRedis = async () => {
       await pools.close()
       await opened.redis.close()
     }
-    const redis = meterRedis(opened.redis, this.#metrics)
     this.#queues = new QueueWatch(redis, this.#clock)
     const toLog = eventLog(log, this.#clock)
     const ports: Ports = {

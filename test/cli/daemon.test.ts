@@ -2,7 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { cli } from '../support/cli.ts'
 import { DaemonProcess, daemonFolder, saveWorkflow } from '../support/daemon-process.ts'
 import { sketch } from '../support/engine-bench.ts'
@@ -35,7 +35,27 @@ const slow = sketch({
   edges: 'count>rest',
 })
 
+/** The same in workers. */
+const inWorkers = {
+  ...finite,
+  id: 'workers',
+  settings: { loops: { count: { pool: 'thread' }, take: { pool: 'process' } } },
+}
+
 describe('daemon', () => {
+  it('measures what its workers ask of Redis', async () => {
+    const server = await RedisServer.start()
+    onTestFinished(() => server.remove())
+    const cwd = daemonFolder({ workers: inWorkers })
+    const daemon = await DaemonProcess.ready({ cwd, args: ['--redis', server.url] })
+    await daemon.logs(/^workflow completed/)
+    await vi.waitFor(async () => {
+      const { body } = await daemon.get('/metrics')
+      const commits = /theoneeye_redis_call_seconds_count\{script="commit"\} (\d+)/.exec(body)?.[1]
+      expect(Number(commits)).toBeGreaterThanOrEqual(2)
+    })
+  })
+
   it('runs the workflows of a folder, tells how it goes, and drains on SIGTERM', async () => {
     const cwd = daemonFolder({ finite, ticking: ticking('ticking') })
     const daemon = await DaemonProcess.ready({ cwd })

@@ -219,6 +219,18 @@ describe('processes', () => {
   )
 
   it(
+    'that stand still are replaced, and cost nothing but time',
+    async () => {
+      const { workers, exit, cwd } = await running('await new Promise(done => setTimeout(done, 20))')
+      for (const worker of workers) process.kill(worker, 'SIGSTOP')
+      expect(await exit).toBe(0)
+      expect(workers.map(statOf)).toEqual([undefined])
+      expect(await peek(cwd, 'odd', 'done')).toHaveLength(40)
+    },
+    slow,
+  )
+
+  it(
     'drain when the run is told to stop, and leave nothing claimed',
     async () => {
       const { pid, workers, exit, cwd } = await running('await new Promise(done => setTimeout(done, 20))')

@@ -1,7 +1,7 @@
 /** What Prometheus sees: counted from events, bounded however many workflows there are. */
 import { describe, expect, it } from 'vitest'
 import { LabelSpace, Metrics } from '../../daemon/metrics.ts'
-import { meterRedis } from '../../daemon/redis-metered.ts'
+import { addBatch, BatchingMeter, type MeterBatch, meterRedis } from '../../daemon/redis-metered.ts'
 import { EngineError } from '../../engine/errors.ts'
 import type { Redis, Script } from '../../engine/ports.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
@@ -71,6 +71,24 @@ describe('Metrics', () => {
       return (await lines(metrics)).length
     }
     expect(await count(10_000)).toBe(await count(1_000))
+  })
+
+  it('gets what workers measured, many at once and none twice', async () => {
+    const batches: MeterBatch[] = []
+    const worker = new BatchingMeter(batch => batches.push(batch))
+    for (let i = 0; i < 1_500; i++) worker.call('claim', 0.002)
+    worker.failed('REDIS_UNAVAILABLE')
+    worker.flush()
+    worker.flush()
+    expect(batches.map(({ calls, failed }) => calls.length + failed.length)).toEqual([1_000, 501])
+    const metrics = new Metrics()
+    for (const batch of batches) addBatch(batch, metrics)
+    expect(await lines(metrics)).toEqual(
+      expect.arrayContaining([
+        'theoneeye_redis_call_seconds_count{script="claim"} 1500',
+        'theoneeye_redis_errors_total{code="REDIS_UNAVAILABLE"} 1',
+      ]),
+    )
   })
 
   it('adds up what is beyond the bound', async () => {
