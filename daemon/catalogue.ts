@@ -1,6 +1,6 @@
 /**
- * All workflows as HTTP sees them: the files of the daemon's folder, which are authoritative and read-only here, and the
- * definitions in Redis, which anybody edits. Looked up anew for every request, so that no daemon goes on with what another
+ * All workflows as HTTP sees them: the files of the daemon's folder, which are authoritative and read-only here (in
+ * development they are what is edited, and new ones become files), and the definitions in Redis, which anybody edits. Looked up anew for every request, so that no daemon goes on with what another
  * has changed; what did not change is not loaded again.
  *
  * W1 a file hides a definition of the same id. W2 a definition that was broken by an edit goes on as what it was last
@@ -21,12 +21,18 @@ import {
   type StoredDefinition,
   writeDefinition,
 } from '../engine/store/definitions.ts'
+import { toSource } from '../engine/trace/trace.ts'
+import { type EditableFolder, newFileName, versionOfContent } from './editable-folder.ts'
 import { ApiError } from './http-errors.ts'
 import type { WorkflowFile } from './workflow-folder.ts'
 
 export type CatalogueEntry = {
   id: string
   source: 'file' | 'redis'
+  /** Its name in the folder. */
+  file?: string
+  /** A file that is not edited here. */
+  readOnly: boolean
   /** In React-Flow shape, secrets included. */
   flow: JsonObject
   /** As it is stored. */
@@ -36,7 +42,7 @@ export type CatalogueEntry = {
   /** Of the definition as it stands. */
   problems: readonly (Problem | string)[]
   active: boolean
-  /** 0 for a file. */
+  /** 0 for a file, unless it is edited here: then another one for another content. */
   version: number
   /** Epoch milliseconds; null for a file. */
   createdAt: number | null
@@ -50,6 +56,8 @@ export type CatalogueOptions = {
   host?: HostSettings
   /** The folder as it is now; where a file is broken, `graph` is what goes on in its place. */
   files: () => readonly WorkflowFile[]
+  /** Where edits of files go, and new workflows; without it files are read-only, and new ones live in Redis. */
+  folder?: EditableFolder
   /** Told after a definition has changed here. */
   onChange?: () => void
 }
@@ -98,7 +106,9 @@ export class Catalogue {
   /** Keeps a new definition. Rejects with VERSION_CONFLICT when a workflow has this id. */
   async create(id: string, file: JsonObject, active: boolean): Promise<CatalogueEntry> {
     await this.requireFree(id)
-    await this.#write(id, { file, active }, 'new')
+    const { folder, files } = this.#options
+    if (folder === undefined) await this.#write(id, { file, active }, 'new')
+    else await folder.write(newFileName(id, new Set(files().map(each => each.file))), file)
     return await this.get(id)
   }
 
@@ -112,7 +122,8 @@ export class Catalogue {
     expected: number | 'any' = 'any',
   ): Promise<CatalogueEntry> {
     for (let attempt = 1; ; attempt++) {
-      const entry = requireWritable(await this.get(id))
+      const entry = await this.get(id)
+      if (entry.source === 'file') return await this.#updateFile(entry, edit(entry), expected)
       const { file = entry.stored, active = entry.active } = edit(entry)
       try {
         await this.#write(id, { file, active }, expected === 'any' ? entry.version : expected)
@@ -126,9 +137,32 @@ export class Catalogue {
 
   /** Errors: READ_ONLY, VERSION_CONFLICT, WORKFLOW_UNKNOWN. */
   async remove(id: string, expected: Expected = 'any'): Promise<void> {
-    requireWritable(await this.get(id))
+    const entry = await this.get(id)
+    if (entry.source === 'file') return await this.#writable(entry, expected).folder.remove(entry.file as string)
     await removeDefinition(this.#options.redis, id, { expected, now: this.#options.clock.now() })
     this.#options.onChange?.()
+  }
+
+  async #updateFile(
+    entry: CatalogueEntry,
+    { file = entry.stored, active = true }: { file?: JsonObject; active?: boolean },
+    expected: Expected,
+  ): Promise<CatalogueEntry> {
+    const { folder, name } = this.#writable(entry, expected)
+    if (!active) throw readOnly(entry, 'it has nowhere to say that it is inactive; take it out of the folder')
+    await folder.write(name, file)
+    return await this.get(entry.id)
+  }
+
+  #writable(entry: CatalogueEntry, expected: Expected): { folder: EditableFolder; name: string } {
+    const { folder } = this.#options
+    if (folder === undefined) throw readOnly(entry, 'change the file, or duplicate the workflow and change the copy')
+    if (entry.readOnly) throw readOnly(entry, 'what is in it now is no JSON; correct it there first')
+    if (expected === 'any' || expected === entry.version) return { folder, name: entry.file as string }
+    throw new EngineError(
+      'VERSION_CONFLICT',
+      `Cannot change workflow "${entry.id}": its file has changed since; read it again`,
+    )
   }
 
   async #write(id: string, body: { file: JsonObject; active: boolean }, expected: Expected): Promise<void> {
@@ -138,10 +172,7 @@ export class Catalogue {
   }
 
   #files(): CatalogueEntry[] {
-    return this.#options.files().map(({ file, json = {}, graph, problems }) => ({
-      ...{ id: graph?.workflow.id ?? nameOf(file), source: 'file', active: true, version: 0 },
-      ...{ flow: toShape(json, 'react-flow'), stored: json, graph, problems, createdAt: null, updatedAt: null },
-    }))
+    return this.#options.files().map(each => fileEntry(each, this.#options.folder))
   }
 
   /** Everybody who comes while one look at Redis is under way shares the next one: none sees what was before it asked. */
@@ -180,23 +211,29 @@ export class Catalogue {
       { registry, name: id, ...(host === undefined ? {} : { host }) },
     )
     return {
-      ...{ id, version, createdAt, updatedAt, active, problems, source: 'redis', stored: file },
+      ...{ id, version, createdAt, updatedAt, active, problems, source: 'redis', readOnly: false, stored: file },
       flow: toShape({ ...file, id }, 'react-flow'),
       graph: graph ?? before?.graph,
     }
   }
 }
 
-function requireWritable(entry: CatalogueEntry): CatalogueEntry {
-  if (entry.source === 'redis') return entry
-  const advice = 'change the file, or duplicate the workflow and change the copy'
-  throw new ApiError(
-    409,
-    'READ_ONLY',
-    `Cannot change workflow "${entry.id}": a file of the daemon defines it; ${advice}`,
-  )
+/** Where the text is no JSON at all, what it was before is shown, and never written over it. */
+function fileEntry({ file, json, graph, problems }: WorkflowFile, folder: EditableFolder | undefined): CatalogueEntry {
+  const stored = json ?? (graph === undefined ? {} : toSource(graph.workflow))
+  return {
+    ...{ id: graph?.workflow.id ?? idOf(file, stored), source: 'file', file, active: true },
+    readOnly: folder === undefined || json === undefined,
+    version: folder === undefined ? 0 : versionOfContent(stored),
+    ...{ flow: toShape(stored, 'react-flow'), stored, graph, problems, createdAt: null, updatedAt: null },
+  }
 }
 
-function nameOf(file: string): string {
-  return file.replace(/\.json$/i, '')
+function readOnly({ id }: CatalogueEntry, advice: string): ApiError {
+  return new ApiError(409, 'READ_ONLY', `Cannot change workflow "${id}": a file of the daemon defines it; ${advice}`)
+}
+
+/** Of a file that never was sound. */
+function idOf(file: string, { id }: JsonObject): string {
+  return typeof id === 'string' && id !== '' ? id : file.replace(/\.json$/i, '')
 }

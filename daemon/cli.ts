@@ -7,6 +7,7 @@ import { codeOf, EngineError, type ErrorCode } from '../engine/errors.ts'
 import { addCheck } from './commands/check.ts'
 import type { Register } from './commands/command.ts'
 import { addDaemon } from './commands/daemon.ts'
+import { addDev } from './commands/dev.ts'
 import { addDeadLetters } from './commands/dlq.ts'
 import { addNodes } from './commands/nodes.ts'
 import { addPs } from './commands/ps.ts'
@@ -80,6 +81,7 @@ function buildProgram(register: Register): Command {
     addSim,
     addReplay,
     addDaemon,
+    addDev,
     addPs,
     addWishes,
     addNodes,

@@ -12,21 +12,22 @@ const extensions = /(?<!\.d)\.(js|mjs|ts|mts)$/
 
 /**
  * The node classes that the files of a folder export, in the order of the files' names. Rejects with `USAGE` when the
- * folder cannot be read, a file cannot be imported, or exports no node class.
+ * folder cannot be read, a file cannot be imported, or exports no node class. What was imported once is what it was, but
+ * in another `edition` each file is read again (what it imports itself is not).
  */
-export async function loadCustomNodes(dir: string): Promise<NodeClass[]> {
+export async function loadCustomNodes(dir: string, edition = ''): Promise<NodeClass[]> {
   const names = await readdir(dir).catch(error => {
     throw new EngineError('USAGE', `Cannot read custom nodes from "${dir}": ${messageOf(error)}; name a folder`)
   })
   const classes = new Set<NodeClass>()
   for (const name of names.filter(name => extensions.test(name)).sort()) {
-    for (const found of await importNodes(join(dir, name))) classes.add(found)
+    for (const found of await importNodes(join(dir, name), edition)) classes.add(found)
   }
   return [...classes]
 }
 
-async function importNodes(path: string): Promise<NodeClass[]> {
-  const exported = await importFile(path)
+async function importNodes(path: string, edition: string): Promise<NodeClass[]> {
+  const exported = await importFile(path, edition)
   const found = Object.values(exported).filter(isNodeClass)
   if (found.length > 0) return found
   throw new EngineError(
@@ -35,8 +36,8 @@ async function importNodes(path: string): Promise<NodeClass[]> {
   )
 }
 
-async function importFile(path: string): Promise<Record<string, unknown>> {
-  const url = pathToFileURL(resolve(path)).href
+async function importFile(path: string, edition: string): Promise<Record<string, unknown>> {
+  const url = pathToFileURL(resolve(path)).href + (edition === '' ? '' : `?edition=${edition}`)
   try {
     if (!/ts$/.test(path) || 'typescript' in process.features) return await import(url)
     const { register } = await import('tsx/esm/api')

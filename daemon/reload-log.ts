@@ -5,7 +5,7 @@ import type { Log } from '../engine/ports.ts'
 const changes: Readonly<Record<LoopChange['change'], string>> = {
   unchanged: 'loop unchanged: it goes on untouched',
   changed: 'loop changed: it was drained, and goes on by its new definition',
-  added: 'loop added: it starts',
+  added: 'loop added: it is served from now on',
   removed: 'loop removed: it was drained and has stopped',
 }
 

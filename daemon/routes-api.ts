@@ -14,6 +14,7 @@ import type { ApiContext } from './api-context.ts'
 import { ApiRequests } from './api-requests.ts'
 import { Catalogue } from './catalogue.ts'
 import { crossSiteFault } from './cross-site.ts'
+import type { EditableFolder } from './editable-folder.ts'
 import { ApiError } from './http-errors.ts'
 import { addDeadLetterRoutes } from './routes-dead-letters.ts'
 import { addDevRoutes } from './routes-dev.ts'
@@ -33,6 +34,8 @@ export type ApiOptions = {
   host?: HostSettings
   files: () => readonly WorkflowFile[]
   status: () => readonly WorkflowStatus[]
+  /** Where edits of files go: in development. */
+  folder?: EditableFolder
   /** Told after a definition in Redis has changed here. */
   onChange?: () => void
 }
@@ -46,11 +49,12 @@ export class Api {
   #isDraining = false
 
   constructor(options: ApiOptions) {
-    const { registry, ports, onEvent, host, files, status, onChange } = options
+    const { registry, ports, onEvent, host, files, folder, status, onChange } = options
     const { redis, clock, random } = ports
     this.catalogue = new Catalogue({
       ...{ redis, clock, registry, files },
       ...(host === undefined ? {} : { host }),
+      ...(folder === undefined ? {} : { folder }),
       ...(onChange === undefined ? {} : { onChange }),
     })
     this.#context = {

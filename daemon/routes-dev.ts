@@ -115,11 +115,11 @@ function isFormSound(answer: DevAnswer): boolean {
 /** Keeps what was tried, unless a file defines the workflow: then it was a try. */
 async function save(
   { catalogue, registry }: ApiContext,
-  { id, source }: CatalogueEntry,
+  { id, readOnly }: CatalogueEntry,
   call: Execution,
 ): Promise<void> {
   const { node_id, form_values } = call
-  if (form_values === undefined || source === 'file') return
+  if (form_values === undefined || readOnly) return
   const set = (node: JsonObject) => withForm(node, formWith(node, form_values, registry))
   await editFlow(catalogue, { id, expected: 'any' }, flow => editNode(flow, node_id, set))
 }

@@ -12,10 +12,12 @@ import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { HostSettings } from '../engine/graph/load-workflow.ts'
 import { limits } from '../engine/limits.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
-import type { Clock, Ports } from '../engine/ports.ts'
+import type { Clock, Ports, Redis } from '../engine/ports.ts'
+import { letRest } from '../engine/store/wishes.ts'
 import type { EventSink } from '../engine/trace/events.ts'
 import { changedKeys, type DaemonConfig } from './config.ts'
 import { openDaemonRedis } from './daemon-redis.ts'
+import { editableFolder } from './editable-folder.ts'
 import { eventLog } from './event-log.ts'
 import { watchFolder } from './folder-watch.ts'
 import { Metrics } from './metrics.ts'
@@ -41,6 +43,10 @@ export type LaunchOptions = {
   log: LeveledLog
   /** Also gets every event of every workflow. */
   onEvent?: EventSink | undefined
+  /** Nothing begins before somebody starts it, files may be edited over HTTP, and may all be broken. */
+  purpose?: 'production' | 'development'
+  /** Default: the nodes of the configuration are loaded. */
+  registry?: NodeRegistry
 }
 
 /** `killed`: it did not drain; what was under way is recovered at the next start. */
@@ -78,6 +84,7 @@ export class RunningDaemon {
   #api: Api | undefined
   #engine: FlowDaemon | undefined
   #queues: QueueWatch | undefined
+  #redis: Redis | undefined
   #server: HttpServer | undefined
   #isStarted = false
   #closeRedis: () => Promise<void> = async () => undefined
@@ -111,17 +118,17 @@ export class RunningDaemon {
     if (this.#config.trace.dir !== undefined) {
       this.#options.log.write('warn', 'trace.dir: this version does not record traces in the daemon yet', {})
     }
-    this.#registry = await openRegistry(this.#config)
+    this.#registry = this.#options.registry ?? (await openRegistry(this.#config))
     this.#files = await this.#readFiles()
     this.#sayFiles(this.#files)
-    refuseAllBroken(this.#files)
+    if (!this.#isForDevelopment) refuseAllBroken(this.#files)
     this.#graphs = chooseGraphs(this.#files, new Map())
     const { engine, api } = await this.#openEngine()
     const addHealth: Routes = app => addHealthRoutes(app, this.#healthSource())
     const routes = [addHealth, api.routes]
     this.#server = await startServer(this.#config.listen, routes, this.#options.log)
     this.#definitions = await this.#definitionsNow()
-    await engine.open(this.#wanted(this.#graphs))
+    await engine.open(await this.#tame(this.#wanted(this.#graphs)))
     void this.#watchDefinitions()
     this.#isStarted = true
     this.#info(`ready: ${this.summary()}, health and metrics at ${this.url}`)
@@ -196,6 +203,7 @@ export class RunningDaemon {
       await pools.close()
       await opened.redis.close()
     }
+    this.#redis = redis
     this.#queues = new QueueWatch(redis, this.#clock)
     const toLog = eventLog(log, this.#clock)
     const ports: Ports = {
@@ -220,6 +228,7 @@ export class RunningDaemon {
       files: () => this.#files.map(file => ({ ...file, graph: this.#graphs.get(file.file) ?? file.graph })),
       status: () => this.status(),
       onChange: () => void this.#takeOverDefinitions(),
+      ...(this.#isForDevelopment ? { folder: editableFolder(this.#config.workflows, () => this.reload()) } : {}),
     })
   }
 
@@ -253,7 +262,7 @@ export class RunningDaemon {
     this.#files = files
     const graphs = chooseGraphs(files, this.#graphs)
     if (this.#ending.signal.aborted) return
-    const reports = (await this.#engine?.reload(this.#wanted(graphs))) ?? []
+    const reports = (await this.#engine?.reload(await this.#tame(this.#wanted(graphs)))) ?? []
     sayReload(this.#options.log, reports)
     const refused = reports.filter(({ status }) => status === 'refused').map(({ workflow }) => workflow)
     this.#graphs = withoutRefused(graphs, this.#graphs, new Set(refused))
@@ -265,6 +274,17 @@ export class RunningDaemon {
     const ids = new Set(ofFiles.map(({ workflow }) => workflow.id))
     const others = this.#definitions.filter(({ workflow }) => !ids.has(workflow.id))
     return [...ofFiles.filter(({ workflow }) => workflow.type === 'production'), ...others]
+  }
+
+  get #isForDevelopment(): boolean {
+    return this.#options.purpose === 'development'
+  }
+
+  /** In development what never ran waits for its first start. */
+  async #tame(graphs: FlowGraph[]): Promise<FlowGraph[]> {
+    const ids = graphs.map(graph => graph.workflow.id)
+    if (this.#isForDevelopment && this.#redis !== undefined) await letRest(this.#redis, ids)
+    return graphs
   }
 
   /** The last ones known while Redis is away. */

@@ -17,8 +17,9 @@ import { systemClock } from './system-ports.ts'
 /** Options that mean the same for every command that has them. */
 export type CommonOptions = { redis?: string; nodes?: string; data: string; json?: boolean; debug?: boolean }
 
-export async function openRegistry(options: { nodes?: string | undefined }): Promise<NodeRegistry> {
-  return defaultRegistry(options.nodes === undefined ? [] : await loadCustomNodes(options.nodes))
+/** `edition`: see `loadCustomNodes`. */
+export async function openRegistry(options: { nodes?: string | undefined }, edition = ''): Promise<NodeRegistry> {
+  return defaultRegistry(options.nodes === undefined ? [] : await loadCustomNodes(options.nodes, edition))
 }
 
 /** The text of a workflow file, and the name that serves as its id when it has none. Rejects with `USAGE`. */

@@ -36,8 +36,11 @@ export async function readWorkflowFolder(dir: string, options: ReadOptions): Pro
   return refuseTwins(await Promise.all(wanted.map(name => readOne(dir, name, options))))
 }
 
+/** Also in a folder where a project has its own JSON. */
 export function isWorkflowFile(name: string): boolean {
-  return name.endsWith('.json') && !name.startsWith('.')
+  return (
+    name.endsWith('.json') && !name.startsWith('.') && !/^(package(-lock)?|[jt]sconfig(\..*)?|biome)\.json$/.test(name)
+  )
 }
 
 /** What shall run now: the sound files; and where a file is broken, what it last held. */

@@ -71,7 +71,7 @@ async function viewWith(
     created_at: isoTime(entry.createdAt),
     updated_at: isoTime(entry.updatedAt),
     version: entry.version,
-    read_only: entry.source === 'file',
+    read_only: entry.readOnly,
     problems: problemsOf(entry),
   }
 }

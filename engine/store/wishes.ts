@@ -4,7 +4,7 @@
  */
 import { assert, EngineError } from '../errors.ts'
 import type { Redis } from '../ports.ts'
-import { workflowPrefix } from './keys.ts'
+import { knownWorkflows, workflowPrefix } from './keys.ts'
 import { attend } from './scripts/attend.ts'
 import { desire } from './scripts/operator.ts'
 import { listArg } from './scripts/prelude.ts'
@@ -65,4 +65,11 @@ function parseTold(text: string): Told {
   const [status = '', run = '', hash = '', wish = '', ...lines] = text.split('\n')
   const loops = lines.map(line => line.split('\t') as [string, LoopWish])
   return { status: status as RunStatus, run, hash, wish: wish as Wish, loops: new Map(loops) }
+}
+
+/** Of these workflows, those that never ran wait until somebody starts them. What was asked of one stays. */
+export async function letRest(redis: Redis, workflows: readonly string[]): Promise<void> {
+  const known = new Set(await redis.smembers(knownWorkflows))
+  const fresh = workflows.filter(id => !known.has(workflowPrefix(id)))
+  await Promise.all(fresh.map(workflow => setWish(redis, { workflow, loop: '' }, 'stop', '')))
 }

@@ -1,4 +1,4 @@
-/** `theoneeye daemon` as a process of its own: tests wait for its log lines and its exit, never for time. */
+/** `theoneeye daemon` (or `dev --json`) as a process of its own: tests wait for its lines and its exit, never for time. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,12 @@ import { repository } from './cli.ts'
 import { tempDir } from './temp-dir.ts'
 
 export type LogLine = JsonObject & { level: number; msg: string }
-export type DaemonProcessOptions = { cwd: string; args?: readonly string[]; env?: Record<string, string> }
+export type DaemonProcessOptions = {
+  cwd: string
+  command?: 'daemon' | 'dev'
+  args?: readonly string[]
+  env?: Record<string, string>
+}
 
 const timeoutMs = 100_000
 
@@ -21,9 +26,9 @@ export class DaemonProcess {
   readonly #child: ChildProcess
   #wake: () => void = () => undefined
 
-  constructor({ cwd, args = [], env = {} }: DaemonProcessOptions) {
+  constructor({ cwd, command = 'daemon', args = [], env = {} }: DaemonProcessOptions) {
     const bin = join(repository, 'dist/daemon/bin.js')
-    const child = spawn(process.execPath, [bin, 'daemon', ...args], {
+    const child = spawn(process.execPath, [bin, command, ...args], {
       cwd,
       env: { PATH: process.env.PATH ?? '', HOME: cwd, THEONEEYE_LISTEN: '127.0.0.1:0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -81,14 +86,16 @@ export class DaemonProcess {
       Object.entries(wanted).every(([key, value]) =>
         value instanceof RegExp ? value.test(String(line[key])) : line[key] === value,
       )
-    for (;;) {
-      const found = this.lines.find(fits)
-      if (found !== undefined) return found
+    const missing = JSON.stringify(wanted, (_, value) => (value instanceof RegExp ? String(value) : value))
+    await this.when(() => this.lines.some(fits), missing)
+    return this.lines.find(fits) as LogLine
+  }
+
+  /** Looks at each new line; fails when the process ends before it `holds`. */
+  async when(holds: () => boolean, what = 'what was waited for'): Promise<void> {
+    while (!holds()) {
       const ended = this.#child.exitCode ?? this.#child.signalCode
-      if (ended !== null) {
-        const missing = JSON.stringify(wanted, (_, value) => (value instanceof RegExp ? String(value) : value))
-        throw new Error(`The daemon ended (${ended}) without saying ${missing}: ${this.stderr}${this.#said()}`)
-      }
+      if (ended !== null) throw new Error(`The daemon ended (${ended}) without ${what}: ${this.stderr}${this.#said()}`)
       await new Promise<void>(resolve => {
         this.#wake = resolve
       })
@@ -101,7 +108,7 @@ export class DaemonProcess {
   }
 
   #said(): string {
-    return this.lines.map(({ msg }) => `\n${msg}`).join('')
+    return this.lines.map(({ msg, message }) => `\n${msg ?? message}`).join('')
   }
 }
 
