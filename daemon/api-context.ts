@@ -9,6 +9,7 @@ import type { WebhookIntake } from '../engine/run/webhook-intake.ts'
 import type { ApiRequests } from './api-requests.ts'
 import type { Catalogue } from './catalogue.ts'
 import { ApiError, tryLater } from './http-errors.ts'
+import type { Watching } from './watching.ts'
 
 export type ApiContext = {
   registry: NodeRegistry
@@ -17,6 +18,7 @@ export type ApiContext = {
   dev: DevRunner
   intake: WebhookIntake
   requests: ApiRequests
+  watching: Watching
   /** What the workflows that this process serves are doing here. */
   status: () => readonly WorkflowStatus[]
   isDraining: () => boolean

@@ -22,9 +22,11 @@ import { addEditingRoutes } from './routes-editing.ts'
 import { addLifecycleRoutes } from './routes-lifecycle.ts'
 import { addNodeRoutes } from './routes-nodes.ts'
 import { addRequestRoutes } from './routes-requests.ts'
+import { addWatchRoutes } from './routes-watch.ts'
 import { addWebhookRoutes } from './routes-webhooks.ts'
 import { addWorkflowRoutes } from './routes-workflows.ts'
 import type { Routes } from './server.ts'
+import { Watching } from './watching.ts'
 import type { WorkflowFile } from './workflow-folder.ts'
 
 export type ApiOptions = {
@@ -44,6 +46,8 @@ export type ApiOptions = {
 export class Api {
   readonly catalogue: Catalogue
   readonly routes: Routes
+  /** Is to see every event. */
+  readonly watching: Watching
   readonly #context: ApiContext
   readonly #ending = new AbortController()
   #isDraining = false
@@ -57,11 +61,13 @@ export class Api {
       ...(folder === undefined ? {} : { folder }),
       ...(onChange === undefined ? {} : { onChange }),
     })
+    this.watching = new Watching(clock, random.nonce('watching').slice(0, 8), this.#ending.signal)
     this.#context = {
       ...{ registry, ports, status, catalogue: this.catalogue },
       dev: new DevRunner({ registry, ports }),
       intake: new WebhookIntake({ redis, clock, random, patienceMs: limits.webhookPatienceMs }),
       requests: new ApiRequests(ports, onEvent),
+      watching: this.watching,
       isDraining: () => this.#isDraining,
       ending: this.#ending.signal,
     }
@@ -115,4 +121,5 @@ const allRoutes = [
   addRequestRoutes,
   addWebhookRoutes,
   addDeadLetterRoutes,
+  addWatchRoutes,
 ]

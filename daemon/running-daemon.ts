@@ -210,10 +210,11 @@ export class RunningDaemon {
       ...{ clock: this.#clock, random: systemRandom(), redis, host: systemHost(), http: systemHttp(), log },
       files: systemFiles(this.#config.files),
     }
-    const tell: EventSink = event => {
+    const tell: EventSink = (event, output) => {
       this.#metrics.see(event)
       toLog(event)
-      onEvent?.(event)
+      this.#api?.watching.see(event, output)
+      onEvent?.(event, output)
     }
     const engine = new FlowDaemon({ ports, pools, about: { host: hostname(), version }, onEvent: tell })
     this.#engine = engine

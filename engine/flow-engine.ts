@@ -4,7 +4,7 @@
  */
 import { assert, EngineError, type ErrorRecord, toErrorRecord } from './errors.ts'
 import type { FlowGraph, FlowLoop } from './graph/flow-graph.ts'
-import type { Pool } from './node/node.ts'
+import type { NodeOutput, Pool } from './node/node.ts'
 import type { Pools, Ports } from './ports.ts'
 import { putInPlace } from './run/reload.ts'
 import type { SuperviseResult } from './run/replica-keeper.ts'
@@ -274,7 +274,7 @@ export class FlowEngine {
       ...this.#options,
       graph: this.#graph,
       run: { id: run, seed },
-      emit: event => this.#emit(event),
+      emit: (event, output) => this.#emit(event, output),
       onStopWish: wish => void this.stop(wish === 'kill' ? { drainMs: 0 } : {}),
     })
     this.#supervisor = supervisor
@@ -337,9 +337,9 @@ export class FlowEngine {
     return { time: this.#ports.clock.now(), workflow_id: this.#graph.workflow.id, run: this.#run?.run ?? '' }
   }
 
-  #emit(event: EngineEvent): void {
+  #emit(event: EngineEvent, output?: NodeOutput): void {
     this.#tracker.see(event)
-    this.#onEvent(event)
+    this.#onEvent(event, output)
   }
 }
 

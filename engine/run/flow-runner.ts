@@ -15,7 +15,7 @@ import { keysOf, replicaName } from '../store/keys.ts'
 import type { CommitAnswer, CompletionTest, IterationCommit, ReplicaStore } from '../store/replica-store.ts'
 import { isTransient, retryTransient } from '../store/retry.ts'
 import { readRuntime, readState } from '../store/run-store.ts'
-import type { EngineEvent } from '../trace/events.ts'
+import type { EventSink } from '../trace/events.ts'
 import { LoopRecorder } from '../trace/recorder.ts'
 import type { TraceSink } from '../trace/trace.ts'
 import { errorNote, RecordingWitness } from '../trace/witness.ts'
@@ -44,7 +44,7 @@ export type RunnerOptions = {
   pulse: Pulse
   /** How the worker before this one died; '' when it did not. */
   lastDeath: string
-  emit: (event: EngineEvent) => void
+  emit: EventSink
   /** Takes what is recorded; nothing is when it is missing. */
   record?: TraceSink | undefined
   /** Called when the replica starts and stops having something to do. */

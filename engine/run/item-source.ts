@@ -161,7 +161,7 @@ export class ItemSource {
     }
     scope.events.iterationStarted(iteration.number)
     iteration.started(producer)
-    iteration.completed(producer, 0)
+    iteration.completed(producer, 0, { output: result as NodeOutput, route: 'default' })
     return { kind: 'item', iteration, entry: undefined, item: result as NodeOutput }
   }
 

@@ -131,8 +131,8 @@ export class Iteration {
     this.scope.events.nodeStarted(this.number, node)
   }
 
-  completed(node: FlowNode, seconds: number, route?: string): void {
-    this.scope.events.nodeCompleted(this.number, node, seconds, route)
+  completed(node: FlowNode, seconds: number, decision: Routed): void {
+    this.scope.events.nodeCompleted(this.number, node, seconds, decision)
   }
 
   failed({ node, cause }: NodeFailure, seconds: number): void {
@@ -172,10 +172,10 @@ export class Iteration {
     }
   }
 
-  #complete({ node, place, startedMs }: NodeRun, input: NodeOutput, { output, route }: Routed, nowMs: number): void {
-    for (const target of node.targets) this.#push(target, output, place)
-    this.witness?.notes.completed(place, input, { output, route })
-    this.completed(node, (nowMs - startedMs) / 1000, node.class.kind === 'conditional' ? route : undefined)
+  #complete({ node, place, startedMs }: NodeRun, input: NodeOutput, decision: Routed, nowMs: number): void {
+    for (const target of node.targets) this.#push(target, decision.output, place)
+    this.witness?.notes.completed(place, input, decision)
+    this.completed(node, (nowMs - startedMs) / 1000, decision)
   }
 
   async #runBody({ node, body }: PlanStep, elements: Elements, place: string): Promise<Routed> {
@@ -204,10 +204,9 @@ export class Iteration {
     if (announce === 'announced') this.started(producer)
     try {
       const result = this.#answered(run, await this.#invoke(run, input))
-      if (announce === 'announced') this.completed(producer, this.#secondsSince(run.startedMs))
-      if (this.witness !== undefined && !isWithoutItem(result)) {
-        this.witness.notes.completed(producer.id, input, { output: result as NodeOutput, route: 'default' })
-      }
+      const decision = { output: result as NodeOutput, route: 'default' }
+      if (announce === 'announced') this.completed(producer, this.#secondsSince(run.startedMs), decision)
+      if (!isWithoutItem(result)) this.witness?.notes.completed(producer.id, input, decision)
       return result
     } catch (error) {
       throw this.#thrown(run, error)

@@ -4,6 +4,7 @@
  */
 import type { ErrorRecord } from '../errors.ts'
 import type { FlowNode } from '../graph/flow-graph.ts'
+import type { Routed } from '../node/node.ts'
 import type { Clock } from '../ports.ts'
 import type { DeadLetter, EngineEvent, EventSink } from '../trace/events.ts'
 
@@ -71,8 +72,8 @@ export class LoopEvents {
     })
   }
 
-  /** `duration` in seconds; `route` only for conditionals. */
-  nodeCompleted(iteration: number, node: FlowNode, duration: number, route: string | undefined): void {
+  /** `duration` in seconds. The route is told of conditionals only. */
+  nodeCompleted(iteration: number, node: FlowNode, duration: number, { output, route }: Routed): void {
     const event: Extract<EngineEvent, { type: 'node_completed' }> = {
       type: 'node_completed',
       time: this.#clock.now(),
@@ -84,8 +85,8 @@ export class LoopEvents {
       node_type: node.class.identifier,
       duration,
     }
-    if (route !== undefined) event.route = route
-    this.#sink(event)
+    if (node.class.kind === 'conditional') event.route = route
+    this.#sink(event, output)
   }
 
   nodeSkipped(iteration: number, node: FlowNode): void {

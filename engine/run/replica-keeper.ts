@@ -9,7 +9,7 @@
 import { codeOf, messageOf } from '../errors.ts'
 import type { FlowLoop } from '../graph/flow-graph.ts'
 import { limits } from '../limits.ts'
-import type { Pool } from '../node/node.ts'
+import type { NodeOutput, Pool } from '../node/node.ts'
 import type { HolderIdentity, Pools } from '../ports.ts'
 import { keysOf, replicaName } from '../store/keys.ts'
 import { ReplicaStore } from '../store/replica-store.ts'
@@ -185,7 +185,7 @@ export class ReplicaKeeper {
       replica: this.#number,
       lease,
       lastDeath: this.#lastDeath,
-      emit: event => this.#see(event),
+      emit: (event, output) => this.#see(event, output),
       onActivity: activity => {
         this.#note(activity)
         if (activity === 'waiting') this.#getsOn()
@@ -204,9 +204,9 @@ export class ReplicaKeeper {
     }
   }
 
-  #see(event: EngineEvent): void {
+  #see(event: EngineEvent, output?: NodeOutput): void {
     if (event.type === 'iteration_completed' || event.type === 'iteration_failed') this.#getsOn()
-    this.#host.emit(event)
+    this.#host.emit(event, output)
   }
 
   /** It has processed something, or found that there is nothing to process. */

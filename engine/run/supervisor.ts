@@ -10,7 +10,7 @@ import type { Pool } from '../node/node.ts'
 import type { Pools, Ports } from '../ports.ts'
 import { renewLeases } from '../store/run-store.ts'
 import type { LoopWish, Wish } from '../store/wishes.ts'
-import type { EngineEvent } from '../trace/events.ts'
+import type { EventSink } from '../trace/events.ts'
 import type { TraceSink } from '../trace/trace.ts'
 import { LoopGroup } from './loop-group.ts'
 import type { ExitCause } from './pool-protocol.ts'
@@ -24,7 +24,7 @@ export type SupervisorOptions = {
   pools?: Pools | undefined
   /** Where all loops run, whatever they ask for. */
   pool?: Pool | undefined
-  emit: (event: EngineEvent) => void
+  emit: EventSink
   record?: TraceSink | undefined
   /** Somebody asked, through Redis, for the workflow to stop, or to be killed. */
   onStopWish: (wish: 'stop' | 'kill') => void

@@ -1,6 +1,7 @@
 /** The events of a run (spec 4.2): what `run --json` prints, state trackers fold, traces record. */
 import type { ErrorRecord } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
+import type { NodeOutput } from '../node/node.ts'
 import type { ExitCause } from '../run/pool-protocol.ts'
 
 type Base = { /** epoch milliseconds */ time: number; workflow_id: string; run: string }
@@ -49,4 +50,8 @@ export type EngineEvent =
       cause?: ExitCause
     })
 
-export type EventSink = (event: EngineEvent) => void
+/**
+ * `output`: what the node of a `node_completed` put out, frozen; not of loops in workers, whose items stay there. Whoever
+ * keeps it keeps all of the item.
+ */
+export type EventSink = (event: EngineEvent, output?: NodeOutput) => void

@@ -62,7 +62,7 @@ const floor: Arm = {
         for (const node of nodes) {
           events.nodeStarted(number, at)
           output = (await node.execute(output)) as NodeOutput
-          events.nodeCompleted(number, at, 0, undefined)
+          events.nodeCompleted(number, at, 0, { output, route: 'default' })
         }
         events.iterationCompleted(number, 0)
       }
