@@ -36,6 +36,10 @@ export const knownDaemons = 'oe:daemons'
 export const sharedPrefix = 'oe:'
 export const definitions = `${sharedPrefix}definitions`
 
+/** The same for keys of the HTTP API; `define` names its hash. */
+export const apiKeyPrefix = `${sharedPrefix}keys:`
+export const apiKeys = `${apiKeyPrefix}definitions`
+
 /** Development mode has a world of its own: `out` HASH (SESSION\tNODE → TIME\nJSON). */
 export function devPrefix(workflowId: string): string {
   return `oe:dev:{${encodeURIComponent(workflowId)}}:`
