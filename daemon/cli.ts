@@ -9,6 +9,7 @@ import type { Register } from './commands/command.ts'
 import { addDaemon } from './commands/daemon.ts'
 import { addDev } from './commands/dev.ts'
 import { addDeadLetters } from './commands/dlq.ts'
+import { addKeys } from './commands/keys.ts'
 import { addNodes } from './commands/nodes.ts'
 import { addPs } from './commands/ps.ts'
 import { addQueue } from './commands/queue.ts'
@@ -87,6 +88,7 @@ function buildProgram(register: Register): Command {
     addNodes,
     addDeadLetters,
     addQueue,
+    addKeys,
   ]
   for (const add of commands) add(program, register)
   return program
