@@ -48,7 +48,10 @@ export const configSchema = z.strictObject({
   nodes: key(path().optional(), { wants: 'a folder of custom nodes', holds: 'path' }),
   files: key(path().default('files'), { wants: 'the folder that file nodes work in', holds: 'path' }),
   listen: key(parsedBy(parseListen).default('127.0.0.1:7878'), {
-    wants: 'a loopback address and port such as 127.0.0.1:7878',
+    wants: 'an address and port such as 127.0.0.1:7878',
+  }),
+  auth: key(z.enum(['optional', 'required']).default('optional'), {
+    wants: 'required to have all requests need a key, or optional to ask for none on loopback',
   }),
   lease_seconds: key(z.number().min(1).max(3_600).default(10), { wants: 'a number of seconds from 1 to 3600' }),
   drain_timeout_seconds: key(z.number().min(0).max(86_400).default(30), {

@@ -1,7 +1,8 @@
 /**
  * Without keys, whoever reaches the daemon may use it; and any web page that is open in a browser on this machine reaches
  * loopback. So a request that a browser sends for another site is refused, and so is one for a name that only pretends to be
- * this machine (DNS rebinding). Webhooks come from elsewhere by nature, as through a tunnel: theirs are let pass.
+ * this machine (DNS rebinding). Webhooks come from elsewhere by nature, as through a tunnel: theirs are let pass. Who gives a key is no browser that
+ * was talked into something, and is not asked this.
  */
 import { isLoopback } from './listen.ts'
 

@@ -4,6 +4,7 @@ import type { DaemonConfig, LoadedConfig } from './config.ts'
 import { openDaemonRedis } from './daemon-redis.ts'
 import type { Output } from './output.ts'
 import { parseRedisUrl } from './redis-url.ts'
+import { requireAnyKey } from './routes-access.ts'
 import { openRegistry } from './session.ts'
 import { systemClock } from './system-ports.ts'
 import { readWorkflowFolder } from './workflow-folder.ts'
@@ -56,10 +57,15 @@ async function checkStore(out: Output, config: DaemonConfig): Promise<boolean> {
   })
   if (opened === undefined) return true
   const { redis, findings } = opened
+  const keys = await requireAnyKey(redis, config).then(
+    () => undefined,
+    error => error as Error,
+  )
   await redis.close().catch(error => out.note(`warning: ${messageOf(error)}`))
   for (const { level, message } of findings) {
     if (level === 'info') out.text(`  ${message}`)
     else out.note(`  warning: ${message}`)
   }
+  if (keys !== undefined) throw keys
   return true
 }

@@ -13,9 +13,8 @@ import type { EventSink } from '../engine/trace/events.ts'
 import type { ApiContext } from './api-context.ts'
 import { ApiRequests } from './api-requests.ts'
 import { Catalogue } from './catalogue.ts'
-import { crossSiteFault } from './cross-site.ts'
 import type { EditableFolder } from './editable-folder.ts'
-import { ApiError } from './http-errors.ts'
+import { guardRoutes, type KeyPolicy } from './routes-access.ts'
 import { addDeadLetterRoutes } from './routes-dead-letters.ts'
 import { addDevRoutes } from './routes-dev.ts'
 import { addEditingRoutes } from './routes-editing.ts'
@@ -34,6 +33,7 @@ export type ApiOptions = {
   ports: Ports
   onEvent: EventSink
   host?: HostSettings
+  keys: KeyPolicy
   files: () => readonly WorkflowFile[]
   status: () => readonly WorkflowStatus[]
   /** Where edits of files go: in development. */
@@ -45,6 +45,7 @@ export type ApiOptions = {
 /** The API of one daemon. */
 export class Api {
   readonly catalogue: Catalogue
+  /** To be added before all others: they are guarded too. */
   readonly routes: Routes
   /** Is to see every event. */
   readonly watching: Watching
@@ -53,7 +54,7 @@ export class Api {
   #isDraining = false
 
   constructor(options: ApiOptions) {
-    const { registry, ports, onEvent, host, files, folder, status, onChange } = options
+    const { registry, ports, onEvent, host, keys, files, folder, status, onChange } = options
     const { redis, clock, random } = ports
     this.catalogue = new Catalogue({
       ...{ redis, clock, registry, files },
@@ -72,10 +73,7 @@ export class Api {
       ending: this.#ending.signal,
     }
     this.routes = app => {
-      app.addHook('onRequest', async request => {
-        const fault = crossSiteFault(request)
-        if (fault !== undefined) throw new ApiError(403, 'CROSS_SITE', `Cannot answer the request: ${fault}`)
-      })
+      guardRoutes(app, redis, keys)
       for (const add of allRoutes) add(app, this.#context)
     }
   }

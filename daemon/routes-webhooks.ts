@@ -8,8 +8,8 @@ import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import { namesWebhook, type WebhookRequest } from '../engine/run/webhook-intake.ts'
 import { type ApiContext, param, plainHeaders, plainQuery, refuseWhileDraining } from './api-context.ts'
 import { ApiError, tryLater } from './http-errors.ts'
-import type { Signed } from './webhook-signature.ts'
-import { takersOf } from './webhook-targets.ts'
+import { isTrusted } from './routes-access.ts'
+import { keyFault, takersOf } from './webhook-targets.ts'
 
 const webhookPattern = /^[\w-]{1,255}$/
 /** Of all test requests, so many are shown again. */
@@ -24,7 +24,7 @@ export function addWebhookRoutes(app: FastifyInstance, context: ApiContext): voi
     const { named, takers, fault } = takersOf(await catalogue.graphs(), id, signedOf(request, ports.clock.now()))
     if (named.length === 0)
       throw new ApiError(404, 'WEBHOOK_UNKNOWN', `Cannot take the request: no workflow names webhook "${id}"`)
-    if (takers.length === 0) throw new ApiError(401, 'SIGNATURE_INVALID', `Cannot take the request: ${fault}`)
+    if (takers.length === 0) throw refusal(fault)
     const answer = await intake.accept(takers, id, body)
     if (answer.status === 'full')
       throw tryLater('QUEUE_FULL', `Cannot take the request: the queue of webhook "${id}" is full; try again later`)
@@ -44,9 +44,11 @@ function addTestRoutes(app: FastifyInstance, { catalogue, ports }: ApiContext): 
       ...{ webhook_id: id, received_at: new Date(ports.clock.now()).toISOString() },
       data: { body, headers, method, query_params: query },
     }
+    const signed = signedOf(request, ports.clock.now())
+    const { named, takers, fault } = takersOf(await catalogue.graphs(), id, signed)
+    if (!signed.isTrusted && takers.length === 0) throw refusal(fault ?? keyFault)
     kept.push(received)
     if (kept.length > keptMax) kept.shift()
-    const { named, fault } = takersOf(await catalogue.graphs(), id, signedOf(request, ports.clock.now()))
     const subscribers = named.map(({ workflow }) => workflow.id)
     return { status: 'shown', ...received, subscribers, ...(fault === undefined ? {} : { would_be_refused: fault }) }
   })
@@ -59,6 +61,11 @@ function addTestRoutes(app: FastifyInstance, { catalogue, ports }: ApiContext): 
       received: kept.filter(({ webhook_id }) => webhook_id === id).reverse(),
     }
   })
+}
+
+function refusal(fault: string | undefined): ApiError {
+  const code = fault === keyFault ? 'KEY_MISSING' : 'SIGNATURE_INVALID'
+  return new ApiError(401, code, `Cannot take the request: ${fault}`)
 }
 
 function webhookId(request: FastifyRequest): string {
@@ -91,7 +98,7 @@ function unwrapped(body: Json): Json {
   return isJsonObject(body) && isJsonObject(body.input) && Object.keys(body).length === 1 ? body.input : body
 }
 
-function signedOf(request: FastifyRequest, now: number): Signed {
+function signedOf(request: FastifyRequest, now: number) {
   const header = (name: string) => {
     const value = request.headers[name]
     return typeof value === 'string' ? value : undefined
@@ -99,5 +106,6 @@ function signedOf(request: FastifyRequest, now: number): Signed {
   return {
     ...{ body: request.rawBody ?? Buffer.alloc(0), now },
     ...{ signature: header('x-signature-256'), timestamp: header('x-timestamp') },
+    isTrusted: isTrusted(request.asker),
   }
 }

@@ -6,7 +6,7 @@
  * reload is said, and what ran before goes on.
  */
 import { hostname } from 'node:os'
-import { EngineError, messageOf } from '../engine/errors.ts'
+import { messageOf } from '../engine/errors.ts'
 import { FlowDaemon, type WorkflowStatus } from '../engine/flow-daemon.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { HostSettings } from '../engine/graph/load-workflow.ts'
@@ -25,6 +25,7 @@ import { SystemPools } from './pools.ts'
 import { QueueWatch } from './queue-watch.ts'
 import { meterRedis } from './redis-metered.ts'
 import { sayReload } from './reload-log.ts'
+import { keyPolicy, requireAnyKey } from './routes-access.ts'
 import { Api } from './routes-api.ts'
 import { addHealthRoutes, type Readiness } from './routes-health.ts'
 import { type HttpServer, type Routes, startServer } from './server.ts'
@@ -33,8 +34,10 @@ import { type LeveledLog, systemClock, systemFiles, systemHost, systemHttp, syst
 import { version } from './version.ts'
 import {
   chooseGraphs,
+  isNews,
   isWorkflowFile,
   readWorkflowFolder,
+  refuseAllBroken,
   type WorkflowFile,
   withoutRefused,
 } from './workflow-folder.ts'
@@ -125,7 +128,7 @@ export class RunningDaemon {
     this.#graphs = chooseGraphs(this.#files, new Map())
     const { engine, api } = await this.#openEngine()
     const addHealth: Routes = app => addHealthRoutes(app, this.#healthSource())
-    const routes = [addHealth, api.routes]
+    const routes = [api.routes, addHealth]
     this.#server = await startServer(this.#config.listen, routes, this.#options.log)
     this.#definitions = await this.#definitionsNow()
     await engine.open(await this.#tame(this.#wanted(this.#graphs)))
@@ -204,6 +207,7 @@ export class RunningDaemon {
       await opened.redis.close()
     }
     this.#redis = redis
+    await requireAnyKey(redis, this.#config)
     this.#queues = new QueueWatch(redis, this.#clock)
     const toLog = eventLog(log, this.#clock)
     const ports: Ports = {
@@ -225,6 +229,7 @@ export class RunningDaemon {
   #openApi(ports: Ports, onEvent: EventSink): Api {
     return new Api({
       ...{ ports, onEvent, registry: this.#registry as NodeRegistry, host: this.#hostSettings() },
+      keys: keyPolicy(this.#config),
       // a broken file goes on as what it was
       files: () => this.#files.map(file => ({ ...file, graph: this.#graphs.get(file.file) ?? file.graph })),
       status: () => this.status(),
@@ -380,19 +385,6 @@ export class RunningDaemon {
   #error(error: unknown): void {
     this.#options.log.write('error', messageOf(error), {})
   }
-}
-
-/** One broken file is said and left out; when none is whole, something is wrong with the folder or the version. */
-function refuseAllBroken(files: readonly WorkflowFile[]): void {
-  if (files.length === 0 || files.some(({ graph }) => graph !== undefined)) return
-  const lines = files.flatMap(({ file, problems }) => problems.map(problem => `\n  ${file}: ${problem}`))
-  throw new EngineError('WORKFLOW_INVALID', `Cannot start: no workflow file can be loaded:${lines.join('')}`)
-}
-
-/** What was said of a file before is not said again. */
-function isNews(file: WorkflowFile, before: readonly WorkflowFile[]): boolean {
-  const said = before.find(old => old.file === file.file)
-  return JSON.stringify([said?.problems, said?.warnings]) !== JSON.stringify([file.problems, file.warnings])
 }
 
 function count(n: number, noun: string): string {

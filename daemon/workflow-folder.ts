@@ -100,3 +100,16 @@ function refuseTwins(files: WorkflowFile[]): WorkflowFile[] {
     return { ...each, graph: undefined, problems: [problem] }
   })
 }
+
+/** One broken file is said and left out; when none is whole, something is wrong with the folder or the version. */
+export function refuseAllBroken(files: readonly WorkflowFile[]): void {
+  if (files.length === 0 || files.some(({ graph }) => graph !== undefined)) return
+  const lines = files.flatMap(({ file, problems }) => problems.map(problem => `\n  ${file}: ${problem}`))
+  throw new EngineError('WORKFLOW_INVALID', `Cannot start: no workflow file can be loaded:${lines.join('')}`)
+}
+
+/** What was said of a file before is not said again. */
+export function isNews(file: WorkflowFile, before: readonly WorkflowFile[]): boolean {
+  const said = before.find(old => old.file === file.file)
+  return JSON.stringify([said?.problems, said?.warnings]) !== JSON.stringify([file.problems, file.warnings])
+}

@@ -34,7 +34,7 @@ describe('an api workflow', () => {
       { d: ['data-transformer', { output_template: '{"r": "{{ data.webhook.data }}"}' }] },
       'h>d',
     )
-    const { body, text } = await ask('DELETE', undefined, '/?q=1&q=2', { 'x-own': 'a', authorization: 'Bearer hush' })
+    const { body, text } = await ask('DELETE', undefined, '/?q=1&q=2', { 'x-own': 'a', authorization: 'Basic hush' })
     expect(body.output.r).toMatchObject({
       method: 'DELETE',
       query_params: { q: ['1', '2'] },

@@ -68,7 +68,7 @@ it('may be started again in the same process, on the same data', async () => {
 
 it('rejects bad configuration, and leaves nothing open when it cannot begin', async () => {
   const cwd = daemonFolder({ hourly })
-  const bad = await errorOf(() => startDaemon({ listen: '0.0.0.0:1' }, { cwd, log: quiet }))
+  const bad = await errorOf(() => startDaemon({ listen: '0.0.0.0' }, { cwd, log: quiet }))
   expect(bad).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('the configuration: listen: ') })
   const first = await startDaemon({ listen: '127.0.0.1:0' }, { cwd, log: quiet })
   const taken = { listen: new URL(first.url).host, data: 'other' }

@@ -1,5 +1,6 @@
 /** The HTTP API without a socket, over keys in memory: tests send requests and look at what lies in Redis. */
 import { expect, onTestFinished } from 'vitest'
+import type { KeyPolicy } from '../../daemon/routes-access.ts'
 import { Api } from '../../daemon/routes-api.ts'
 import { buildServer } from '../../daemon/server.ts'
 import { systemClock, systemRandom } from '../../daemon/system-ports.ts'
@@ -24,9 +25,10 @@ type Given = {
   /** Workflow files by name. */
   files?: Record<string, JsonObject>
   redis?: (redis: Redis) => Redis
+  keys?: KeyPolicy
 }
 
-export function apiBench({ classes = [], files = {}, redis = same => same }: Given = {}) {
+export function apiBench({ classes = [], files = {}, redis = same => same, keys = 'optional' }: Given = {}) {
   const bench = new Bench()
   const log: string[] = []
   const writer: Log = { write: (level, message) => void log.push(`${level}: ${message}`) }
@@ -41,7 +43,7 @@ export function apiBench({ classes = [], files = {}, redis = same => same }: Giv
   const onEvent = (tell: () => void) => {
     heard = tell
   }
-  const api = new Api({ registry, ports, onEvent: () => heard(), files: () => read, status: () => [] })
+  const api = new Api({ registry, ports, keys, onEvent: () => heard(), files: () => read, status: () => [] })
   const app = buildServer([api.routes], writer)
   onTestFinished(() => app.close())
   const send = async (line: string, body?: Json, headers: Record<string, string> = {}): Promise<Answer> => {

@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../../json.ts'
 import { limits } from '../../limits.ts'
 import type { NodeContext } from '../../node/context.ts'
 import { defineForm } from '../../node/form.ts'
-import { password, text } from '../../node/form-fields.ts'
+import { password, text, toggle } from '../../node/form-fields.ts'
 import { type NodeOutput, type Produced, ProducerNode, type WorkflowType } from '../../node/node.ts'
 
 export class WebhookProducer extends ProducerNode {
@@ -31,6 +31,10 @@ export class WebhookProducer extends ProducerNode {
     secret: password({
       label: 'Secret',
       help: 'When given, only requests signed with it are taken: X-Signature-256 is the HMAC-SHA256 of the body, in hex',
+    }),
+    public: toggle({
+      label: 'Public',
+      help: 'Without a secret: take requests from anybody who reaches the daemon, not only from holders of a key',
     }),
   })
   static override queueName(form: JsonObject): Json | undefined {
