@@ -21,8 +21,8 @@ export type Watcher = {
 export const watching = {
   everyMs: 100,
   /** Messages a second over all clients of a workflow, and at least so many for each. */
-  messagesMax: 5_000,
-  messagesMin: 20,
+  messagesMax: 2_000,
+  messagesMin: 10,
   /** Messages for one client a second, however few there are. */
   clientMax: 1_000,
   /** Events that end something, kept on top of those. */
