@@ -14,6 +14,7 @@ import { addNodes } from './commands/nodes.ts'
 import { addPs } from './commands/ps.ts'
 import { addQueue } from './commands/queue.ts'
 import { addReplay } from './commands/replay.ts'
+import { addReport } from './commands/report.ts'
 import { addRun } from './commands/run.ts'
 import { addSim } from './commands/sim.ts'
 import { addWishes } from './commands/wishes.ts'
@@ -81,6 +82,7 @@ function buildProgram(register: Register): Command {
     addRun,
     addSim,
     addReplay,
+    addReport,
     addDaemon,
     addDev,
     addPs,

@@ -1,9 +1,10 @@
 /**
- * Writes a trace to a file, in batches: what one turn of the event loop brings goes out with one write. A disk that
- * fails ends the recording, never the run.
+ * Writes a trace to a file, in batches: what one turn of the event loop brings goes out with one write; to a file that ends
+ * in `.gz`, what half a second brings, packed. A disk that fails ends the recording, never the run.
  */
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { EngineError, messageOf } from '../engine/errors.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import { openTrace, type TraceSink } from '../engine/trace/trace.ts'
@@ -12,6 +13,7 @@ import { version } from './version.ts'
 export type TraceFile = { record: TraceSink; close(): void }
 
 const batchUnitsMax = 1024 * 1024
+const packedEveryMs = 500
 
 /** Replaces the file. Throws `USAGE` when it can't be written; `onFailure` is told once when that comes later. */
 export function openTraceFile(path: string, graph: FlowGraph, onFailure: (message: string) => void): TraceFile {
@@ -24,12 +26,15 @@ class BatchedFile {
   readonly #path: string
   readonly #onFailure: (message: string) => void
   #fd: number | undefined
+  readonly #isPacked: boolean
   #batch: string[] = []
   #units = 0
+  #due: NodeJS.Timeout | undefined
 
   constructor(path: string, onFailure: (message: string) => void) {
     this.#path = path
     this.#onFailure = onFailure
+    this.#isPacked = path.endsWith('.gz')
     try {
       mkdirSync(dirname(path), { recursive: true })
       this.#fd = openSync(path, 'w')
@@ -40,7 +45,7 @@ class BatchedFile {
 
   write(line: string): void {
     if (this.#fd === undefined) return
-    if (this.#batch.length === 0) setImmediate(() => this.#flush())
+    if (this.#batch.length === 0) this.#schedule()
     this.#batch.push(line)
     this.#units += line.length
     if (this.#units >= batchUnitsMax) this.#flush()
@@ -52,9 +57,17 @@ class BatchedFile {
     this.#fd = undefined
   }
 
+  #schedule(): void {
+    if (this.#isPacked) this.#due = setTimeout(() => this.#flush(), packedEveryMs)
+    else setImmediate(() => this.#flush())
+  }
+
   #flush(): void {
+    clearTimeout(this.#due)
     if (this.#fd === undefined || this.#batch.length === 0) return
-    const bytes = Buffer.from(`${this.#batch.join('\n')}\n`)
+    const text = Buffer.from(`${this.#batch.join('\n')}\n`)
+    // a gzip file may have many members, one after the other
+    const bytes = this.#isPacked ? gzipSync(text) : text
     this.#batch = []
     this.#units = 0
     try {

@@ -27,6 +27,7 @@ import { repeatInTest } from './user-test.ts'
 import { type RegistryModule, Workers } from './workers.ts'
 
 export { replayCommand } from './replay-cli.ts'
+export { reportCommand } from './report-cli.ts'
 
 /** Where it speaks, and what only a host can give it. */
 export type SimHost = {

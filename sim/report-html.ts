@@ -26,7 +26,7 @@ export function reportHtml({ failure, plan, original, lines }: Found, folder: st
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>${asText(title)}</title>
-<style>${css}${timelineCss}</style>
+<style>${pageCss}${timelineCss}</style>
 <h1>${asText(title)}</h1>
 <p class="intro">The simulator of theoneeye let the workflow <b>${asText(plan.name)}</b> live in a made-up world, where time, Redis,
 the network and processes are imitated and fail on purpose; the engine in it is the real one. In this life (seed ${asText(plan.seed)})
@@ -82,7 +82,8 @@ function describeWorkflow({ workflow, files }: Plan): string {
   return `<table><tr><th>node<th>type<th>form<th>leads to\n${rows.join('\n')}</table>\n${given.join('\n')}`
 }
 
-const css = `
+/** What all pages have in common. */
+export const pageCss = `
 :root { color-scheme: light dark; --ink: #1c2330; --dim: #5d6778; --paper: #fff; --row: #f3f5f8; --life: #b9c7dd;
   --done: #4a7fc1; --bad: #d23b3b; --in: #23884a; --out: #8a5cc2; --ring: #e08a00 }
 @media (prefers-color-scheme: dark) { :root { --ink: #e5e9f0; --dim: #98a2b3; --paper: #14181f; --row: #1c222c;

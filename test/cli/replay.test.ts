@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { hashText } from '../../engine/hash.ts'
 import type { JsonObject } from '../../engine/json.ts'
@@ -64,6 +64,16 @@ function recorded(): { cwd: string; file: string } {
 }
 
 describe('replay', () => {
+  it('records packed where the name says so', async () => {
+    const cwd = temporaryFolder()
+    const run = await cli(['run', write(cwd, 'w.json', workflow()), '--trace', 'packed.jsonl.gz'], { cwd })
+    expect(run.code, run.stderr).toBe(0)
+    const bytes = readFileSync(join(cwd, 'packed.jsonl.gz'))
+    expect(gunzipSync(bytes).toString()).toContain('"kind":"header"')
+    const { code, stdout } = await cli(['replay', 'packed.jsonl.gz'], { cwd })
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^replayed \d+ iterations, identical/)])
+  })
+
   it('says identical, of a trace and of a folder of them', async () => {
     const { cwd } = recorded()
     const one = await cli(['replay', 'traces/a.jsonl'], { cwd })
@@ -181,5 +191,29 @@ describe('a trace', () => {
     expect(trace).not.toContain(password)
     expect(trace).toContain('"ABOVE":2')
     expect(trace).toContain('[redacted]')
+  })
+})
+
+describe('report', () => {
+  it('writes a page beside the trace, or where it is told', async () => {
+    const { cwd } = recorded()
+    const { code, stdout, stderr } = await cli(['report', 'traces/a.jsonl'], { cwd })
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^\d+ iterations, \d+ failed; open traces\/a\.html in a browser/)
+    expect(readFileSync(join(cwd, 'traces/a.html'), 'utf8')).toContain('id="search"')
+    const json = await cli(['report', 'traces/a.jsonl', '--out', 'page.html', '--json'], { cwd })
+    expect(json.lines).toMatchObject([{ type: 'report', file: 'page.html', shown: expect.any(Number) }])
+  })
+
+  it.each([
+    [['nowhere.jsonl'], /nowhere\.jsonl.*ENOENT/],
+    [['traces/a.jsonl', '--out', 'no/such/folder.html'], /Cannot write the report to "no\/such\/folder\.html"/],
+    [['w.json'], /line 1 is no header/],
+  ])('report %j: exit code 2, with what to do', async (args, says) => {
+    const { cwd } = recorded()
+    write(cwd, 'w.json', workflow())
+    const { code, stderr } = await cli(['report', ...args], { cwd })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(says)
   })
 })
