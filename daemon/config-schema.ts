@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { messageOf } from '../engine/errors.ts'
 import { parseListen } from './listen.ts'
+import { parseOutgoingRule } from './outgoing-policy.ts'
 import { parseRedisUrl } from './redis-url.ts'
 
 export type KeyMeta = {
@@ -35,6 +36,12 @@ function parsedBy(parse: (text: string) => unknown) {
   })
 }
 
+/** Of `outgoing-policy.ts`. */
+function rules() {
+  return z.array(parsedBy(parseOutgoingRule)).default([])
+}
+const rulesWanted = 'a list of hosts, addresses and ranges: [api.example.com, "*.example.com", 10.0.0.0/8]'
+
 const logLevels = ['debug', 'info', 'warn', 'error'] as const
 
 export const configSchema = z.strictObject({
@@ -53,6 +60,13 @@ export const configSchema = z.strictObject({
   auth: key(z.enum(['optional', 'required']).default('optional'), {
     wants: 'required to have all requests need a key, or optional to ask for none on loopback',
   }),
+  outgoing: z
+    .strictObject({
+      allow: key(rules(), { wants: rulesWanted }),
+      deny: key(rules(), { wants: rulesWanted }),
+      private: key(z.enum(['allow', 'deny']).optional(), { wants: 'allow or deny' }),
+    })
+    .prefault({}),
   lease_seconds: key(z.number().min(1).max(3_600).default(10), { wants: 'a number of seconds from 1 to 3600' }),
   drain_timeout_seconds: key(z.number().min(0).max(86_400).default(30), {
     wants: 'a number of seconds from 0 to 86400',

@@ -3,6 +3,7 @@
 import type { JsonObject } from '../engine/json.ts'
 import type { LogLevel } from '../engine/ports.ts'
 import type { FromWorker, LoopTask, ToWorker } from '../engine/run/pool-protocol.ts'
+import type { OutgoingRules } from './outgoing-policy.ts'
 import type { RedisReply, RedisRequest } from './redis-bridge.ts'
 import type { MeterBatch } from './redis-metered.ts'
 
@@ -12,6 +13,8 @@ export type WorkerStart = {
   redisUrl: string | undefined
   filesDir: string
   nodesDir: string | undefined
+  /** Undefined: its requests may go anywhere. */
+  outgoing: OutgoingRules | undefined
 }
 
 export type Down = { to: 'loop'; message: ToWorker } | { to: 'redis'; message: RedisReply }

@@ -21,7 +21,7 @@ type Channel = { send(message: Up): void; listen(hear: (message: Down) => void):
 
 /** Serves the loop to its end; resolves when the end was told. */
 async function serve(
-  { task, redisUrl, filesDir, nodesDir }: WorkerStart,
+  { task, redisUrl, filesDir, nodesDir, outgoing }: WorkerStart,
   channel: Channel,
   pulse: Pulse,
 ): Promise<void> {
@@ -44,7 +44,7 @@ async function serve(
     random: systemRandom(),
     redis,
     host: systemHost(),
-    http: systemHttp(),
+    http: systemHttp(outgoing === undefined ? {} : { outgoing }),
     files: systemFiles(filesDir),
     log,
   }

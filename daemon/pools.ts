@@ -13,6 +13,7 @@ import { Piscina } from 'piscina'
 import { messageOf } from '../engine/errors.ts'
 import type { Log, LoopWorker, Pools, Redis, WorkerListener } from '../engine/ports.ts'
 import type { ExitCause, LoopTask, WorkerHealth } from '../engine/run/pool-protocol.ts'
+import type { OutgoingRules } from './outgoing-policy.ts'
 import type { Beat } from './pool-heartbeat.ts'
 import type { Down, Up, WorkerStart } from './pool-messages.ts'
 import { RedisForWorker } from './redis-bridge.ts'
@@ -24,6 +25,8 @@ export type PoolsOptions = {
   redisUrl: string | undefined
   redis: Redis
   filesDir: string
+  /** Where requests of nodes may go; default: anywhere. */
+  outgoing?: OutgoingRules
   nodesDir: string | undefined
   log: Log
   /** Told of the calls that workers make to a real Redis. */
@@ -49,8 +52,8 @@ export class SystemPools implements Pools {
   }
 
   start(task: LoopTask, listener: WorkerListener): LoopWorker {
-    const { redisUrl, filesDir, nodesDir, redis, log, meter } = this.#options
-    const start: WorkerStart = { task, redisUrl, filesDir, nodesDir }
+    const { redisUrl, filesDir, nodesDir, outgoing, redis, log, meter } = this.#options
+    const start: WorkerStart = { task, redisUrl, filesDir, nodesDir, outgoing }
     const desk = { listener, redis, log, meter }
     const worker = task.pool === 'thread' ? new ThreadWorker(start, desk) : new ProcessWorker(start, desk)
     this.#workers.add(worker)

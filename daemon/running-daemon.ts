@@ -21,6 +21,7 @@ import { editableFolder } from './editable-folder.ts'
 import { eventLog } from './event-log.ts'
 import { watchFolder } from './folder-watch.ts'
 import { Metrics } from './metrics.ts'
+import { outgoingRules } from './outgoing-policy.ts'
 import { SystemPools } from './pools.ts'
 import { QueueWatch } from './queue-watch.ts'
 import { meterRedis } from './redis-metered.ts'
@@ -200,8 +201,9 @@ export class RunningDaemon {
     const { log, onEvent } = this.#options
     const opened = await openDaemonRedis(this.#config, { clock: this.#clock, log })
     const { redis: redisUrl, files: filesDir, nodes: nodesDir } = this.#config
+    const outgoing = outgoingRules(this.#config)
     const [redis, meter] = [meterRedis(opened.redis, this.#metrics), this.#metrics]
-    const pools = new SystemPools({ redis, redisUrl, filesDir, nodesDir, log, meter })
+    const pools = new SystemPools({ redis, redisUrl, filesDir, nodesDir, outgoing, log, meter })
     this.#closeRedis = async () => {
       await pools.close()
       await opened.redis.close()
@@ -211,7 +213,8 @@ export class RunningDaemon {
     this.#queues = new QueueWatch(redis, this.#clock)
     const toLog = eventLog(log, this.#clock)
     const ports: Ports = {
-      ...{ clock: this.#clock, random: systemRandom(), redis, host: systemHost(), http: systemHttp(), log },
+      ...{ clock: this.#clock, random: systemRandom(), redis, host: systemHost(), log },
+      http: systemHttp({ outgoing }),
       files: systemFiles(this.#config.files),
     }
     const tell: EventSink = (event, output) => {

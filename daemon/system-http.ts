@@ -7,27 +7,29 @@ import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib'
 import type { Dispatcher } from 'undici'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import type { Http, HttpRequest, HttpResponse } from '../engine/ports.ts'
+import { guardedConnector, type OutgoingRules, outgoingPolicy } from './outgoing-policy.ts'
 
 export const redirectsMax = 5
 export const responseBytesMax = 16 * 1024 * 1024
 
 type Client = { send: typeof import('undici').request; dispatcher: Dispatcher }
 
-/** Loads undici with the first request: most workflows make none, and it is a tenth of what an idle daemon holds. */
-export function systemHttp(options: { bytesMax?: number } = {}): Http {
+/** Goes where `outgoing` lets it; anywhere without. Loads undici with the first request: most workflows make none, and it is a tenth of what an idle daemon holds. */
+export function systemHttp(options: { bytesMax?: number; outgoing?: OutgoingRules } = {}): Http {
   const bytesMax = options.bytesMax ?? responseBytesMax
   let client: Promise<Client> | undefined
   return {
     request: async request => {
-      client ??= openClient()
+      client ??= openClient(options.outgoing)
       return exchange(await client, request, bytesMax)
     },
   }
 }
 
-async function openClient(): Promise<Client> {
-  const { Agent, interceptors, request } = await import('undici')
-  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
+async function openClient(outgoing: OutgoingRules | undefined): Promise<Client> {
+  const { Agent, buildConnector, interceptors, request } = await import('undici')
+  const connect = outgoing === undefined ? {} : guardedConnector(outgoingPolicy(outgoing), buildConnector)
+  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect })
   return { send: request, dispatcher: agent.compose(interceptors.redirect({ maxRedirections: redirectsMax })) }
 }
 

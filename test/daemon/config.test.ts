@@ -38,6 +38,7 @@ describe('loadConfig', () => {
       files: join(cwd, 'files'),
       listen: '127.0.0.1:7878',
       auth: 'optional',
+      outgoing: { allow: [], deny: [] },
       lease_seconds: 10,
       drain_timeout_seconds: 30,
       log: { level: 'info' },
@@ -95,6 +96,10 @@ describe('loadConfig', () => {
     ['- a\n- b', 'theoneeye.yaml: is no map of keys; write lines such as "listen: 127.0.0.1:7878"'],
     ['log: {level: info', /^theoneeye\.yaml:1:\d+: not YAML: /],
     ['listen: 127.0.0.1:1\nlisten: 127.0.0.1:2', /^theoneeye\.yaml:2:1: not YAML: .*unique/],
+    [
+      "outgoing: { allow: ['a b'] }",
+      /^theoneeye\.yaml:1: outgoing\.allow: "a b" is no host, address or range; give a list of hosts/,
+    ],
     ['listen: 7878', /^theoneeye\.yaml:1: listen: is 7878; give an address and port/],
   ])('%j', async (yaml, says) => expect(await problemsOf(yaml)).toEqual([expect.stringMatching(says)]))
 
