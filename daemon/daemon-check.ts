@@ -14,8 +14,6 @@ export async function checkDaemon(out: Output, load: () => Promise<LoadedConfig>
   const { config, warnings, path } = await load()
   out.text(`configuration: ${path ?? 'none, all defaults'}`)
   for (const warning of warnings) out.note(`warning: ${warning}`)
-  if (config.trace.dir !== undefined)
-    out.note('warning: trace.dir: this version does not record traces in the daemon yet')
   out.text(`  listens at ${config.listen}, workflows in ${config.workflows}, files in ${config.files}`)
   const isSound = [
     await tryOut(out, () => checkWorkflows(out, config)),

@@ -32,6 +32,7 @@ import { addHealthRoutes, type Readiness } from './routes-health.ts'
 import { type HttpServer, type Routes, startServer } from './server.ts'
 import { openRegistry } from './session.ts'
 import { type LeveledLog, systemClock, systemFiles, systemHost, systemHttp, systemRandom } from './system-ports.ts'
+import { openTraceFolder, type TraceFolder } from './trace-folder.ts'
 import { version } from './version.ts'
 import {
   chooseGraphs,
@@ -88,6 +89,7 @@ export class RunningDaemon {
   #api: Api | undefined
   #engine: FlowDaemon | undefined
   #queues: QueueWatch | undefined
+  #traces: TraceFolder | undefined
   #redis: Redis | undefined
   #server: HttpServer | undefined
   #isStarted = false
@@ -119,9 +121,6 @@ export class RunningDaemon {
   }
 
   async #start(): Promise<void> {
-    if (this.#config.trace.dir !== undefined) {
-      this.#options.log.write('warn', 'trace.dir: this version does not record traces in the daemon yet', {})
-    }
     this.#registry = this.#options.registry ?? (await openRegistry(this.#config))
     this.#files = await this.#readFiles()
     this.#sayFiles(this.#files)
@@ -223,7 +222,9 @@ export class RunningDaemon {
       this.#api?.watching.see(event, output)
       onEvent?.(event, output)
     }
-    const engine = new FlowDaemon({ ports, pools, about: { host: hostname(), version }, onEvent: tell })
+    this.#traces = openTraceFolder(this.#config.trace, ports)
+    const { recordOf } = this.#traces ?? {}
+    const engine = new FlowDaemon({ ports, pools, about: { host: hostname(), version }, onEvent: tell, recordOf })
     this.#engine = engine
     this.#api = this.#openApi(ports, tell)
     return { engine, api: this.#api }
@@ -375,6 +376,7 @@ export class RunningDaemon {
 
   async #close(end: DaemonEnd): Promise<void> {
     await this.#server?.close()
+    await this.#traces?.close()
     await this.#closeRedis().catch(error => this.#error(error))
     if (this.#isStarted) this.#info(end === 'stopped' ? 'stopped: everything is handed over' : 'killed')
     this.#isStarted = false

@@ -14,7 +14,7 @@ import type { ReloadReport } from './run/reload.ts'
 import { WorkflowKeeper, type WorkflowStatus } from './run/workflow-keeper.ts'
 import { attendTo } from './store/wishes.ts'
 import type { EventSink } from './trace/events.ts'
-import type { TraceSink } from './trace/trace.ts'
+import type { RecordOf } from './trace/trace.ts'
 
 export type DaemonOptions = {
   ports: Ports
@@ -23,8 +23,7 @@ export type DaemonOptions = {
   onEvent: EventSink
   /** Who this is, for people who look: `theoneeye ps`. */
   about: { host: string; version: string }
-  /** Where what a replay needs of a workflow goes; undefined: nothing of it is recorded. */
-  recordOf?: (graph: FlowGraph) => TraceSink | undefined
+  recordOf?: RecordOf | undefined
 }
 
 export type { LoopChange, ReloadReport } from './run/reload.ts'
@@ -162,7 +161,7 @@ export class FlowDaemon {
   #add(graph: FlowGraph): void {
     const { id } = graph.workflow
     const { ports, pools, onEvent, recordOf } = this.#options
-    this.#keepers.set(id, new WorkflowKeeper(graph, { ports, pools, onEvent, record: recordOf?.(graph) }))
+    this.#keepers.set(id, new WorkflowKeeper(graph, { ports, pools, onEvent, recordOf }))
   }
 
   async #attendForEver(): Promise<void> {

@@ -21,7 +21,7 @@ import {
 import { setWish, type Told, type Wish } from './store/wishes.ts'
 import type { EngineEvent, EventSink } from './trace/events.ts'
 import { type LoopState, StateTracker } from './trace/state-tracker.ts'
-import type { TraceSink } from './trace/trace.ts'
+import type { RecordOf } from './trace/trace.ts'
 
 export type Status = 'idle' | 'running' | 'paused' | 'draining' | 'completed' | 'failed' | 'stopped'
 export type RunEnd = { status: 'completed' | 'stopped' | 'failed'; error?: ErrorRecord }
@@ -50,8 +50,8 @@ export type EngineOptions = {
   /** Where all loops run, whatever the workflow says. */
   pool?: Pool | undefined
   onEvent?: EventSink
-  /** Takes what a replay needs of every iteration (see `openTrace`); recording nothing costs nothing. */
-  record?: TraceSink | undefined
+  /** See `openTrace`; recording nothing costs nothing. */
+  recordOf?: RecordOf | undefined
 }
 
 export class FlowEngine {

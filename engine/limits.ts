@@ -49,6 +49,12 @@ export const limits = {
   /** Finished iterations that may wait for their commit, and for how long a commit may be under way beside them. */
   backlogMax: 128,
   backlogMs: 100,
+  /**
+   * A chapter of a trace: after so many iterations, or so long, a recorded loop goes on with new node instances. So a
+   * trace may begin there, though some nodes remember from item to item.
+   */
+  chapterIterations: 1_000,
+  chapterMs: 60_000,
   /** A request of an api workflow that brings no time-out of its own. */
   requestMs: 300_000,
   /** How long development mode remembers what a node put out. */

@@ -11,7 +11,7 @@ export class DaemonEngine implements Engine {
   readonly #graph: FlowGraph
   #end: (end: RunEnd) => void = () => undefined
 
-  constructor({ graph, ports, pools, onEvent, record }: Omit<StartOptions, 'serving'>) {
+  constructor({ graph, ports, pools, onEvent, recordOf }: Omit<StartOptions, 'serving'>) {
     this.#graph = graph
     this.done = new Promise(resolve => {
       this.#end = resolve
@@ -24,7 +24,7 @@ export class DaemonEngine implements Engine {
         onEvent(event)
         this.#see(event)
       },
-      ...(record === undefined ? {} : { recordOf: () => record }),
+      recordOf,
     })
   }
 

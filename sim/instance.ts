@@ -7,7 +7,7 @@ import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { HolderIdentity, Pools, Ports } from '../engine/ports.ts'
 import type { ReloadReport } from '../engine/run/reload.ts'
 import type { EventSink } from '../engine/trace/events.ts'
-import type { TraceSink } from '../engine/trace/trace.ts'
+import type { RecordOf } from '../engine/trace/trace.ts'
 import type { Cancel } from './clock.ts'
 import { DaemonEngine } from './daemon-engine.ts'
 import type { InstanceNews } from './life.ts'
@@ -35,7 +35,7 @@ export type StartOptions = {
   pools: Pools
   onEvent: EventSink
   serving: PlanSettings['serving']
-  record?: TraceSink
+  recordOf?: RecordOf | undefined
 }
 export type StartEngine = (options: StartOptions) => Engine
 

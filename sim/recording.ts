@@ -11,8 +11,7 @@ export function recording(plan: Plan, startEngine: StartEngine): { startEngine: 
   const about = { engine: 'simulated', source: plan as unknown as JsonObject }
   const start: StartEngine = options => {
     record ??= openTrace(options.graph, about, line => lines.push(line))
-    const recorded = { ...options, record }
-    return startEngine(recorded)
+    return startEngine({ ...options, recordOf: () => record })
   }
   return { startEngine: start, lines }
 }

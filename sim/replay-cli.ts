@@ -34,13 +34,14 @@ type Told = { file: string; line: IterationLine; verdict: Bad }
 export async function replayCommand(job: ReplayJob): Promise<number> {
   const { out, fromItem } = job
   const startedMs = performance.now()
-  const total: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, truncated: false }
+  const total: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, unreplayable: 0, truncated: false }
   const bad: Told[] = []
   const files = await tracesAt(job.path)
   const path = fromItem === undefined ? undefined : new ItemPath(fromItem)
   for (const file of files) {
     const report = await replayTrace(traceLines(file), file, { ...job, ...listening(job, { file, bad, path }) })
-    for (const key of ['iterations', 'identical', 'diverged', 'stale'] as const) total[key] += report[key]
+    for (const key of ['iterations', 'identical', 'diverged', 'stale', 'unreplayable'] as const)
+      total[key] += report[key]
     if (report.truncated) out.note(`warning: the last line of "${file}" is cut off and was left out`)
     out.progress(`${total.iterations} iterations`)
   }
@@ -73,8 +74,13 @@ function listening(
 }
 
 function tell(total: ReplayReport, out: ReplayJob['out']): number {
-  const { iterations, identical, diverged, stale } = total
+  const { iterations, identical, diverged, stale, unreplayable } = total
   out.json({ type: 'summary', iterations, identical, diverged, stale })
+  if (unreplayable > 0) {
+    out.note(
+      `warning: ${unreplayable} iterations were left out: others before them were not recorded (the disk was too slow)`,
+    )
+  }
   out.text(`replayed ${iterations} iterations, ${describeTotal(total)}`)
   if (diverged > 0) return 1
   return stale > 0 ? 3 : 0

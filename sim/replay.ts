@@ -41,6 +41,8 @@ export type ReplayReport = {
   identical: number
   diverged: number
   stale: number
+  /** Iterations that cannot be replayed: others of the same holder before them were not recorded. */
+  unreplayable: number
   /** The last line was cut off, by a crash of who recorded it, and left out. */
   truncated: boolean
 }
@@ -63,7 +65,7 @@ export async function replayTrace(
   name: string,
   options: ReplayOptions,
 ): Promise<ReplayReport> {
-  const report: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, truncated: false }
+  const report: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, unreplayable: 0, truncated: false }
   let replayer: Replayer | undefined
   let number = 0
   for await (const text of lines) {
@@ -75,8 +77,13 @@ export async function replayTrace(
     }
     const line = parseLine(text)
     report.truncated = line === undefined
+    if (line?.kind === 'gap') replayer.lose(String(line.instance))
     const iteration = line === undefined ? undefined : readIteration(line, { name, line: number })
     if (iteration === undefined) continue
+    if (replayer.isLost(iteration)) {
+      report.unreplayable += 1
+      continue
+    }
     const verdict = await replayer.replay(iteration)
     if (options.follows?.(iteration) === false) continue
     report.iterations += 1
@@ -102,6 +109,7 @@ class Replayer {
   readonly #loops: ReadonlyMap<string, FlowLoop>
   /** Nodes that only one of the two workflows has. */
   readonly #unshared: ReadonlySet<string>
+  readonly #lost = new Set<string>()
   /** By loop and replica, and by holder. */
   readonly #held = new Map<string, Map<string, Instances>>()
 
@@ -112,6 +120,15 @@ class Replayer {
     const recorded = new Set((header.workflow.nodes as { id: string }[]).map(({ id }) => id))
     const here = new Set(this.#graph.nodes.keys())
     this.#unshared = new Set([...recorded, ...here].filter(id => !recorded.has(id) || !here.has(id)))
+  }
+
+  /** Some of this holder's iterations are missing: what its nodes remember from now on, nobody knows. */
+  lose(instance: string): void {
+    this.#lost.add(instance)
+  }
+
+  isLost({ instance }: IterationLine): boolean {
+    return this.#lost.has(instance)
   }
 
   async replay(line: IterationLine): Promise<Verdict> {

@@ -92,7 +92,7 @@ async function runOn({ redis, pools }: { redis: Redis; pools: Pools | undefined 
     ports: portsOf(redis, out, options),
     pools,
     pool: options.pool,
-    record: trace?.record,
+    recordOf: trace && (() => trace.record),
     onEvent: event => {
       out.json(event)
       tally.add(event)

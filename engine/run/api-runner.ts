@@ -5,7 +5,7 @@
  * Q1 a request that failed, timed out or was given up commits nothing but its count. Q2 instances are cleaned up exactly
  * once, and before the answer. Q3 after `close` no request begins, and those that run are aborted.
  */
-import { assert, EngineError, messageOf, toErrorRecord } from '../errors.ts'
+import { assert, EngineError, toErrorRecord } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
 import { hashText } from '../hash.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
@@ -196,8 +196,7 @@ export class ApiRunner {
       instances: new Instances(this.#loop.nodes, {
         clock: ports.clock,
         aborted: stop,
-        onCleanupError: (node, error) =>
-          events.warning('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
+        onCleanupError: (node, error) => events.cleanupFailed(node, error),
       }),
       deadlines: new Deadlines(ports.clock),
       state: new Map(),

@@ -6,7 +6,7 @@
  * iteration that was aborted from outside commits nothing: its claim stays, and whoever holds the replica next processes
  * it again. R4 instances are cleaned up exactly once, however `serve` ends.
  */
-import { codeOf, EngineError, messageOf } from '../errors.ts'
+import { codeOf, EngineError } from '../errors.ts'
 import type { FlowGraph, FlowLoop } from '../graph/flow-graph.ts'
 import { hashText } from '../hash.ts'
 import { inLeases, limits } from '../limits.ts'
@@ -153,6 +153,8 @@ export class FlowRunner {
         await control.permission()
       }
       if (control.draining.aborted) return await this.#drained()
+      if (this.#recorder?.isChapterOver && !(await this.#recorder.nextChapter(this.#committer, this.#scope.instances)))
+        return await this.#abandon()
       onActivity('busy')
       const next = await this.#source.next()
       if (next.kind !== 'wait' && next.kind !== 'end') {
@@ -385,16 +387,11 @@ export class FlowRunner {
 }
 
 function instancesOf({ loop, ports, control }: RunnerOptions, deadlines: Deadlines, events: LoopEvents): Instances {
-  return new Instances(loop.nodes, {
-    clock: ports.clock,
-    deadlines,
-    aborted: control.aborted,
-    onCleanupError: (node, error) =>
-      events.warning('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`),
-  })
+  const onCleanupError = (node: string, error: unknown): void => events.cleanupFailed(node, error)
+  return new Instances(loop.nodes, { clock: ports.clock, deadlines, aborted: control.aborted, onCleanupError })
 }
 
-function recorderOf({ record, run, loop, replica, ports }: RunnerOptions, holder: string): LoopRecorder | undefined {
-  if (record === undefined) return undefined
-  return new LoopRecorder(record, { run: run.id, loop: loop.id, replica, instance: holder }, () => ports.clock.now())
+function recorderOf({ record, run, loop, replica, ports }: RunnerOptions, instance: string): LoopRecorder | undefined {
+  const where = { run: run.id, loop: loop.id, replica, instance }
+  return record && new LoopRecorder(record, where, () => ports.clock.now())
 }

@@ -46,6 +46,11 @@ export class Instances {
     await this.#openOne(node)
   }
 
+  /** All of them, one after the other. */
+  async renew(): Promise<void> {
+    for (const id of this.#nodes.keys()) await this.replace(id)
+  }
+
   async close(): Promise<void> {
     for (const id of [...this.#open.keys()].reverse()) await this.#closeOne(id)
   }

@@ -2,7 +2,7 @@
  * Tells what happens in one loop. Each event is one literal, stamped with time, workflow, run and loop: this runs several
  * times per node and item, where copying objects together would cost more than the work itself.
  */
-import type { ErrorRecord } from '../errors.ts'
+import { type ErrorRecord, messageOf } from '../errors.ts'
 import type { FlowNode } from '../graph/flow-graph.ts'
 import type { Routed } from '../node/node.ts'
 import type { Clock } from '../ports.ts'
@@ -109,6 +109,10 @@ export class LoopEvents {
 
   deadLetter(letter: DeadLetter): void {
     this.#sink({ type: 'dead_letter', workflow_id: letter.workflow, ...letter })
+  }
+
+  cleanupFailed(node: string, error: unknown): void {
+    this.warning('CLEANUP_FAILED', `Cleanup of node "${node}" failed: ${messageOf(error)}`)
   }
 
   warning(code: string, message: string): void {

@@ -11,7 +11,7 @@ import type { Pools, Ports } from '../ports.ts'
 import { renewLeases } from '../store/run-store.ts'
 import type { LoopWish, Wish } from '../store/wishes.ts'
 import type { EventSink } from '../trace/events.ts'
-import type { TraceSink } from '../trace/trace.ts'
+import type { RecordOf } from '../trace/trace.ts'
 import { LoopGroup } from './loop-group.ts'
 import type { ExitCause } from './pool-protocol.ts'
 import type { KeeperHost, ReplicaKeeper, SuperviseResult } from './replica-keeper.ts'
@@ -25,7 +25,7 @@ export type SupervisorOptions = {
   /** Where all loops run, whatever they ask for. */
   pool?: Pool | undefined
   emit: EventSink
-  record?: TraceSink | undefined
+  recordOf?: RecordOf | undefined
   /** Somebody asked, through Redis, for the workflow to stop, or to be killed. */
   onStopWish: (wish: 'stop' | 'kill') => void
 }
@@ -229,11 +229,11 @@ export class Supervisor {
   }
 
   #host(loop: FlowLoop): Omit<KeeperHost, 'graph' | 'loop' | 'control'> {
-    const { run, ports, pools, record, emit } = this.#options
+    const { run, ports, pools, recordOf, emit } = this.#options
     return {
       run,
       ports,
-      record,
+      record: recordOf?.(this.#graph),
       emit,
       pools,
       pool: pools === undefined ? 'async' : (this.#options.pool ?? loop.pool),

@@ -3,6 +3,7 @@
  * nodes did, what they asked of the outside, how it ended, what it would change.
  */
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from '../json.ts'
+import { redacted } from './redact.ts'
 import type { IterationLine } from './trace.ts'
 import type { CallNote, StepNote } from './witness.ts'
 
@@ -96,7 +97,7 @@ function compareCalls(
   const there = byPlace(seen, shared)
   for (const [place, calls] of byPlace(expected, shared)) {
     const others = there.get(place) ?? []
-    const at = calls.findIndex(({ op, ask }, i) => op !== others[i]?.op || !jsonEqual(ask, others[i].ask))
+    const at = calls.findIndex(({ op, ask }, i) => op !== others[i]?.op || !fitsRecorded(ask, others[i].ask))
     if (at >= 0) return { node_id: nodeOf(place), ...diffCall(calls[at] as CallNote, others[at]) }
   }
   return undefined
@@ -140,16 +141,27 @@ function texts(writes: Record<string, string | null>): JsonObject {
   )
 }
 
+/** Whether the second value may be what was recorded as the first: what was left out of that fits anything. */
+export function fitsRecorded(a: Json | undefined, b: Json | undefined): boolean {
+  return diff(a, b, '') === undefined
+}
+
 /** The first place where two values differ, as a path from `field`. */
 function diff(a: Json | undefined, b: Json | undefined, field: string): Found | undefined {
-  if (jsonEqual(a, b)) return undefined
+  if (jsonEqual(a, b) || (typeof a === 'string' && a.includes(redacted))) return undefined
   if (isJsonObject(a) && isJsonObject(b)) {
-    const key = Object.keys({ ...a, ...b }).find(each => !jsonEqual(own(a, each), own(b, each))) as string
-    return diff(own(a, key), own(b, key), `${field}.${key}`)
+    for (const key of Object.keys({ ...a, ...b })) {
+      const found = diff(own(a, key), own(b, key), `${field}.${key}`)
+      if (found !== undefined) return found
+    }
+    return undefined
   }
   if (Array.isArray(a) && Array.isArray(b) && a.length === b.length) {
-    const at = a.findIndex((value, i) => !jsonEqual(value, b[i]))
-    return diff(a[at], b[at], `${field}[${at}]`)
+    for (const [i, value] of a.entries()) {
+      const found = diff(value, b[i], `${field}[${i}]`)
+      if (found !== undefined) return found
+    }
+    return undefined
   }
   return { field, expected: a ?? null, seen: b ?? null }
 }

@@ -1,4 +1,5 @@
 /** Tells a trace what one replica's iterations met, decided and changed: when they end, and when they are committed. */
+import { limits } from '../limits.ts'
 import type { Iteration } from '../run/iteration.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
 import type { IterationLine, OutcomeNote, TraceSink, WriteNotes } from './trace.ts'
@@ -8,17 +9,41 @@ export type Recorded = { run: string; loop: string; replica: number; instance: s
 
 export class LoopRecorder {
   readonly #sink: TraceSink
-  readonly #where: Recorded
+  #where: Recorded
   readonly #now: () => number
+  readonly #holder: string
+  #chapter = 1
+  #iterations = 0
+  #beganMs: number
 
   constructor(sink: TraceSink, where: Recorded, now: () => number) {
     this.#sink = sink
     this.#where = where
     this.#now = now
+    this.#holder = where.instance
+    this.#beganMs = now()
+  }
+
+  get isChapterOver(): boolean {
+    return this.#iterations >= limits.chapterIterations || this.#now() - this.#beganMs >= limits.chapterMs
+  }
+
+  /** Once all before it is committed, the loop goes on with new instances. False when it was aborted meanwhile. */
+  async nextChapter(
+    committer: { settled(): Promise<boolean> },
+    instances: { renew(): Promise<void> },
+  ): Promise<boolean> {
+    if (!(await committer.settled())) return false
+    await instances.renew()
+    this.#iterations = 0
+    this.#beganMs = this.#now()
+    this.#where = { ...this.#where, instance: `${this.#holder}.${++this.#chapter}` }
+    return true
   }
 
   /** An iteration has ended, and will be committed unless the loop is aborted before. */
   ended(iteration: Iteration, entry: ClaimedEntry | undefined, outcome: OutcomeNote): void {
+    this.#iterations += 1
     this.#sink({ kind: 'iteration', time: this.#now(), ...this.#where, ...describe(iteration, entry, outcome) })
   }
 

@@ -58,3 +58,32 @@ export function withoutSecrets(value: Json, secrets: readonly string[]): Json {
   if (!isJsonObject(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, secrets)]))
 }
+
+/**
+ * The value without what stands at these keys: `email` is any key of that name, `customer.email` one below `customer`; list
+ * places do not count. Texts that are JSON objects or lists themselves are looked into as well.
+ */
+export function withoutPaths(value: Json, paths: readonly string[]): Json {
+  const wanted = paths.map(path => path.split('.').reverse())
+  const isNamed = (above: readonly string[]): boolean =>
+    wanted.some(words => words.every((word, i) => above[above.length - 1 - i] === word))
+  const blank = (value: Json, above: readonly string[]): Json => {
+    if (typeof value === 'string') return blankText(value, above)
+    if (Array.isArray(value)) return value.map(item => blank(item, above))
+    if (!isJsonObject(value)) return value
+    const entries = Object.entries(value).map(([key, item]): [string, Json] => {
+      const at = [...above, key]
+      return [key, isNamed(at) ? redacted : blank(item, at)]
+    })
+    return Object.fromEntries(entries)
+  }
+  const blankText = (text: string, above: readonly string[]): string => {
+    if (!/^\s*[[{]/.test(text)) return text
+    try {
+      return JSON.stringify(blank(JSON.parse(text) as Json, above))
+    } catch {
+      return text
+    }
+  }
+  return blank(value, [])
+}

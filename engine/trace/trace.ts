@@ -9,7 +9,7 @@ import { EngineError } from '../errors.ts'
 import type { FlowGraph, Workflow } from '../graph/flow-graph.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
-import { redactWorkflow, secretsOf, withoutSecrets } from './redact.ts'
+import { redactWorkflow, secretsOf, withoutPaths, withoutSecrets } from './redact.ts'
 import type { CallNote, ErrorNote, ReadNotes, StepNote } from './witness.ts'
 
 export const traceFormat = 1
@@ -67,22 +67,37 @@ export type IterationLine = Where & {
 export type CommitLine = Where & { kind: 'commit' }
 export type TraceLine = IterationLine | CommitLine
 export type TraceSink = (line: TraceLine) => void
+/** Where what a replay needs of this definition goes; undefined: nothing of it is recorded. */
+export type RecordOf = (graph: FlowGraph) => TraceSink | undefined
+
+/** So many iterations of one holder are missing from here on: nobody could keep up with writing them. */
+export type GapLine = { kind: 'gap'; time: number; instance: string; iterations: number }
+
+export type TraceAbout = {
+  engine: string
+  source: TraceHeader['source'] /** See `withoutPaths`. */
+  redact?: readonly string[]
+}
 
 /** Writes the header at once, and then every line it is given; secret fields leave no trace. */
 export function openTrace(
   graph: FlowGraph,
-  about: { engine: string; source: TraceHeader['source'] },
+  { engine, source, redact = [] }: TraceAbout,
   write: (line: string) => void,
 ): TraceSink {
   const secrets = secretsOf(graph)
   const put = (line: object): void => write(JSON.stringify(line))
   const workflow = withoutSecrets(redactWorkflow(graph, toSource(graph.workflow)), secrets) as JsonObject
-  put({ kind: 'header', format: traceFormat, ...about, workflow, hash: graph.hash })
-  if (secrets.length === 0) return put
+  put({ kind: 'header', format: traceFormat, engine, source, workflow, hash: graph.hash })
+  if (secrets.length + redact.length === 0) return put
+  const hide = (said: Json): Json => {
+    const blanked = redact.length === 0 ? said : withoutPaths(said, redact)
+    return secrets.length === 0 ? blanked : withoutSecrets(blanked, secrets)
+  }
   return line => {
     const { kind, time, instance, run, loop, replica, iteration, key, ...said } = line
     put({
-      ...(withoutSecrets(said as unknown as JsonObject, secrets) as JsonObject),
+      ...(hide(said as unknown as JsonObject) as JsonObject),
       kind,
       time,
       instance,

@@ -42,7 +42,7 @@ describe('loadConfig', () => {
       lease_seconds: 10,
       drain_timeout_seconds: 30,
       log: { level: 'info' },
-      trace: { max_mb: 512, keep: 10 },
+      trace: { max_mb: 512, keep: 10, redact: [] },
     })
   })
 

@@ -32,6 +32,18 @@ describe('compareDecisions', () => {
     expect(compareDecisions(recorded, other, all)).toBeUndefined()
   })
 
+  it('does not compare what was left out of the trace, and goes on behind it', () => {
+    const hidden = { ...recorded, steps: [step('a', { key: '[redacted]', text: 'by [redacted]', n: 1 })] }
+    const same = { ...recorded, steps: [step('a', { key: 'sesame', text: 'by sesame', n: 1 })] }
+    expect(compareDecisions(hidden, same, all)).toBeUndefined()
+    const other = { ...recorded, steps: [step('a', { key: 'sesame', text: 'by sesame', n: 2 })] }
+    expect(compareDecisions(hidden, other, all)).toMatchObject({ field: 'data.n', expected: 1, seen: 2 })
+    const shorter = { ...recorded, steps: [step('a', { key: ['[redacted]', 1] })] }
+    expect(compareDecisions(shorter, { ...recorded, steps: [step('a', { key: ['x', 2] })] }, all)).toMatchObject({
+      field: 'data.key[1]',
+    })
+  })
+
   it.each<[Other, string, string, unknown, unknown]>([
     [{ steps: [step('a', { n: { x: [1, 3] } }), ...steps.slice(1)] }, 'a', 'data.n.x[1]', 2, 3],
     [{ steps: [step('a'), ...steps.slice(1)] }, 'a', 'data.n', { x: [1, 2] }, null],
