@@ -112,6 +112,11 @@ export const limits = {
   batchRequestsMax: 256,
   /** How far the timestamp of a signed webhook may be from now. */
   signatureAgeMs: 300_000,
+  /** What rate limits count within. */
+  rateWindowMs: 60_000,
+  /** In a minute, of each who gives a key or comes from elsewhere, where the configuration says nothing. */
+  requestsPerMinute: 6_000,
+  webhooksPerMinute: 60_000,
   /** How long a webhook waits for Redis to be back before it is refused. */
   webhookPatienceMs: 5_000,
   /** Completed nodes that a loop remembers for people who look. */

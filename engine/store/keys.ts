@@ -40,6 +40,9 @@ export const definitions = `${sharedPrefix}definitions`
 export const apiKeyPrefix = `${sharedPrefix}keys:`
 export const apiKeys = `${apiKeyPrefix}definitions`
 
+/** Of the script `spend`: who asked how often within the minute. */
+export const ratePrefix = sharedPrefix
+
 /** Development mode has a world of its own: `out` HASH (SESSION\tNODE → TIME\nJSON). */
 export function devPrefix(workflowId: string): string {
   return `oe:dev:{${encodeURIComponent(workflowId)}}:`

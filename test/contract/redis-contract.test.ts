@@ -96,6 +96,8 @@ const mustReach = [
   'define ok',
   'define conflict',
   'define missing',
+  'spend granted',
+  'spend spent',
   'intake p',
   'intake f',
   'intake d',

@@ -118,7 +118,7 @@ function comparable(op: Extract<Op, { kind: 'call' }>, replies: Replies, reply: 
 
 function comparableLine(replies: Replies, line: unknown): unknown {
   if (typeof line !== 'string') return line
-  const held = /^(held\n[\s\S]*\n|yield\n)-?\d+$/.exec(line)
+  const held = /^(held\n[\s\S]*\n|yield\n|(?:granted|spent)\n\d+\n)-?\d+$/.exec(line)
   const timeless = held === null ? line : `${held[1]}T`
   return replies === 'resent' ? timeless.replace(/^again\n/, '') : timeless
 }

@@ -274,10 +274,18 @@ export class Life {
     return call('desire', pick(['', '', ...loops], b), wish, pick(['*', '*', '', 'stop'], b + c))
   }
 
-  #attend({ a, b, c }: Step): Op {
+  #attend(step: Step): Op {
+    const { a, b, c } = step
     if (c % 4 === 0) return call('time')
+    if (c % 4 === 1) return this.#spend(step)
     const prefixes = [prefix, workflowPrefix('unknown'), prefix].slice(0, b % 4)
     return call('attend', pick(holders, a), pick(['{"pid":1}', '{}', ''], b), 1_000_000_000, ...listArg(prefixes))
+  }
+
+  /** In one window for ages: clocks differ between arms. One that is spoilt begins anew. */
+  #spend({ a, b, d }: Step): Op {
+    const token = d % 8 === 0 ? `token-${this.#serial}` : this.#token()
+    return call('spend', pick(['é', 'key 1'], a), token, 1e15, pick([5, 1, 0], b), 1 + (a % 3))
   }
 
   #start(mode: string, hash: string): Op {
@@ -345,6 +353,7 @@ export class Life {
       'batcheso',
       'loops',
       'yields',
+      'rates',
     ]
     const made = [`q:${pick(queues, b)}`, `full:${pick(queues, b)}`, `r:${pick(loops, b)}:0`, `c:${pick(loops, b)}:0`]
     const bells = [`bell:${pick(loops, b)}`, `q:requeue_${pick(loops, b)}`]

@@ -37,7 +37,7 @@ for _, p in ipairs(prefixes) do
   local yields = redis.call('HKEYS', p .. 'yields')
   table.sort(yields)
   for _, loop in ipairs(yields) do
-    if tonumber(redis.call('HGET', p .. 'yields', loop)) > timeMs() then lines[#lines + 1] = loop .. '\\tyield' end
+    if (tonumber(redis.call('HGET', p .. 'yields', loop)) or 0) > timeMs() then lines[#lines + 1] = loop .. '\\tyield' end
   end
   answer[#answer + 1] = table.concat(lines, '\\n')
   if run ~= '' and redis.call('SISMEMBER', workflows, p) == 0 then redis.call('SADD', workflows, p) end

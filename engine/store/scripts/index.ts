@@ -12,6 +12,7 @@ import { intake } from './intake.ts'
 import { acquire, release, renew, wake } from './leases.ts'
 import { desire, purgeDeadLetters, purgeQueue, push, requeue } from './operator.ts'
 import { redefine } from './redefine.ts'
+import { spend } from './spend.ts'
 import { startRun } from './start-run.ts'
 
 export const allScripts: readonly Script[] = [
@@ -29,6 +30,7 @@ export const allScripts: readonly Script[] = [
   delay,
   devCache,
   intake,
+  spend,
   push,
   requeue,
   purgeDeadLetters,
