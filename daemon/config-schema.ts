@@ -42,6 +42,11 @@ function rules() {
 }
 const rulesWanted = 'a list of hosts, addresses and ranges: [api.example.com, "*.example.com", 10.0.0.0/8]'
 
+function perMinute() {
+  return z.int().min(0).max(1_000_000_000).optional()
+}
+const perMinuteWanted = 'a whole number, 0 for no limit'
+
 const logLevels = ['debug', 'info', 'warn', 'error'] as const
 
 export const configSchema = z.strictObject({
@@ -60,6 +65,15 @@ export const configSchema = z.strictObject({
   auth: key(z.enum(['optional', 'required']).default('optional'), {
     wants: 'required to have all requests need a key, or optional to ask for none on loopback',
   }),
+  cors_origins: key(z.array(z.string().regex(/^https?:\/\/[^/\s*]+$/)).default([]), {
+    wants: 'a list of origins whose pages may ask: [https://app.example.com]',
+  }),
+  rate_limit: z
+    .strictObject({
+      requests_per_minute: key(perMinute(), { wants: perMinuteWanted }),
+      webhooks_per_minute: key(perMinute(), { wants: perMinuteWanted }),
+    })
+    .prefault({}),
   outgoing: z
     .strictObject({
       allow: key(rules(), { wants: rulesWanted }),

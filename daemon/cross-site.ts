@@ -8,11 +8,12 @@ import { isLoopback } from './listen.ts'
 
 type Incoming = { url: string; headers: Record<string, string | string[] | undefined> }
 
-/** Why it is refused; undefined when it is not. */
-export function crossSiteFault({ url, headers }: Incoming): string | undefined {
+/** Why it is refused; undefined when it is not. Pages of `origins` are let pass. */
+export function crossSiteFault({ url, headers }: Incoming, origins: readonly string[] = []): string | undefined {
   const host = String(headers.host ?? '')
-  if (headers['sec-fetch-site'] === 'cross-site') return 'a browser sends it for another site'
-  if (headers.origin !== undefined && hostOf(String(headers.origin)) !== host) {
+  const isInvited = origins.includes(String(headers.origin))
+  if (headers['sec-fetch-site'] === 'cross-site' && !isInvited) return 'a browser sends it for another site'
+  if (headers.origin !== undefined && !isInvited && hostOf(String(headers.origin)) !== host) {
     return `a browser sends it for ${String(headers.origin).slice(0, 200)}`
   }
   if (isLoopback(host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')) || url.startsWith('/api/webhooks/'))

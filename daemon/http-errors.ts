@@ -21,18 +21,22 @@ export type ErrorBody = {
 }
 export type HttpError = { status: number; body: ErrorBody; headers: Record<string, string> }
 
+type More = Pick<ErrorBody, 'details' | 'form'> & { /** default: 2 with 503, else none */ retryAfterS?: number }
+
 /** Something wrong with a request that the engine has no code for. */
 export class ApiError extends Error {
   readonly status: number
   readonly code: string
   readonly more: Pick<ErrorBody, 'details' | 'form'>
+  readonly retryAfterS: number | undefined
 
-  constructor(status: number, code: string, message: string, more: Pick<ErrorBody, 'details' | 'form'> = {}) {
+  constructor(status: number, code: string, message: string, { retryAfterS, ...more }: More = {}) {
     super(message)
     this.name = 'ApiError'
     this.status = status
     this.code = code
     this.more = more
+    this.retryAfterS = retryAfterS
   }
 }
 
@@ -69,7 +73,10 @@ const retrySeconds = 2
 
 /** Never throws, whatever was thrown. */
 export function httpErrorOf(thrown: unknown): HttpError {
-  if (thrown instanceof ApiError) return answer(thrown.status, thrown.code, thrown.message, thrown.more)
+  if (thrown instanceof ApiError) {
+    const { status, code, message, more, retryAfterS } = thrown
+    return answer(status, code, message, { ...more, ...(retryAfterS === undefined ? {} : { retryAfterS }) })
+  }
   if (thrown instanceof EngineError) return ofEngine(thrown)
   const status = Number((thrown as { statusCode?: unknown } | null)?.statusCode)
   if (status === 413) return answer(413, 'PAYLOAD_TOO_LARGE', 'Cannot read the request: its body is too large')
@@ -104,13 +111,9 @@ function ofEngine(error: EngineError): HttpError {
   return answer(status, error.code, message, details)
 }
 
-function answer(
-  status: number,
-  code: string,
-  message: string,
-  more: Pick<ErrorBody, 'details' | 'form'> = {},
-): HttpError {
-  const headers: Record<string, string> = status === 503 ? { 'retry-after': String(retrySeconds) } : {}
+function answer(status: number, code: string, message: string, { retryAfterS, ...more }: More = {}): HttpError {
+  const seconds = retryAfterS ?? (status === 503 ? retrySeconds : undefined)
+  const headers: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(seconds) }
   return { status, body: { error: message, detail: message, error_code: code, ...more }, headers }
 }
 

@@ -1,18 +1,11 @@
 /**
- * Who may ask for what over HTTP: every route by the scope it takes, in one table, and the hook that holds it. A route that
- * is not in the table keeps the daemon from starting, so that none is open by having been forgotten.
+ * Who may ask for what over HTTP: every route by the scope it takes, in one table; `routes-guard.ts` holds it. A route that is
+ * not in the table keeps the daemon from starting, so that none is open by having been forgotten.
  *
  * `read` sees what is defined and what it does; `run` operates it; `admin` changes it, throws data away, or runs what is not
  * defined (a node with any form is any file and any address).
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { EngineError } from '../engine/errors.ts'
-import type { Redis } from '../engine/ports.ts'
-import { type ApiKey, listApiKeys, type Scope } from '../engine/store/api-keys.ts'
-import { keyOf, mayDo, recognise } from './api-keys.ts'
-import { crossSiteFault } from './cross-site.ts'
-import { ApiError } from './http-errors.ts'
-import { isLoopback, parseListen } from './listen.ts'
+import type { Scope } from '../engine/store/api-keys.ts'
 
 /** `open` takes nothing; at a `webhook` the workflows decide. */
 export type Access = Scope | 'open' | 'webhook'
@@ -97,87 +90,8 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'GET /ws/workflow/:id': 'read',
 }
 
-/** `optional`: who gives no key is somebody on this machine, and may do all. */
-export type KeyPolicy = 'optional' | 'required'
-/** Who asks: the holder of a key, somebody on this machine, or nobody that is known. */
-export type Asker = ApiKey | 'local' | undefined
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    asker: Asker
-  }
-}
-
-/** Before any route is added. Adding one that is not in the table throws. */
-export function guardRoutes(app: FastifyInstance, redis: Redis, policy: KeyPolicy): void {
-  app.decorateRequest('asker', undefined)
-  app.addHook('onRoute', ({ method, url }) => {
-    for (const one of [method].flat()) accessOf(one, url)
-  })
-  app.addHook('onRequest', async request => {
-    const { url } = request.routeOptions
-    // what is nowhere is answered so to anybody
-    const access = url === undefined ? 'open' : accessOf(request.method, url)
-    request.asker = await askerOf(request, redis, { policy, access })
-    if (access !== 'open' && access !== 'webhook') requireScope(request.asker, access)
-  })
-}
-
-/** Whether a key is asked for, and of whom, follows from where the daemon listens and from `auth`. */
-export function keyPolicy({ listen, auth }: { listen: string; auth: KeyPolicy }): KeyPolicy {
-  return isLoopback(parseListen(listen).host) ? auth : 'required'
-}
-
-/** Rejects with `USAGE` when nobody could get in, which is what a daemon without any key beyond loopback would be for. */
-export async function requireAnyKey(redis: Redis, config: { listen: string; auth: KeyPolicy }): Promise<void> {
-  if (keyPolicy(config) === 'optional' || (await listApiKeys(redis)).length > 0) return
-  const why = config.auth === 'required' ? '"auth" is "required"' : 'other machines can reach it'
-  throw new EngineError(
-    'USAGE',
-    `Cannot listen at ${config.listen}: ${why}, which takes keys, and there are none; make one: theoneeye keys add NAME --scope admin, with the --redis or --data of the daemon`,
-  )
-}
-
-/** May take what a webhook without a secret of its own gives. */
-export function isTrusted(asker: Asker): boolean {
-  return asker === 'local' || (asker !== undefined && mayDo(asker, 'run'))
-}
-
-/** Where no key is asked for, one that is not ours is the sender's own affair; elsewhere it is refused, also on loopback. */
-async function askerOf(
-  request: FastifyRequest,
-  redis: Redis,
-  { policy, access }: { policy: KeyPolicy; access: Access },
-): Promise<Asker> {
-  // what is open answers also without Redis
-  const given = access === 'open' ? undefined : keyOf(request.headers)
-  const key = given === undefined ? undefined : await recognise(redis, given)
-  if (key !== undefined) return key
-  if (given !== undefined && access !== 'webhook')
-    throw new ApiError(401, 'KEY_INVALID', 'Cannot answer the request: its key is not valid; it may have been revoked')
-  if (policy === 'required') return undefined
-  const fault = crossSiteFault(request)
-  if (fault !== undefined) throw new ApiError(403, 'CROSS_SITE', `Cannot answer the request: ${fault}`)
-  return 'local'
-}
-
-function requireScope(asker: Asker, scope: Scope): void {
-  if (asker === 'local') return
-  if (asker === undefined)
-    throw new ApiError(
-      401,
-      'KEY_MISSING',
-      'Cannot answer the request: it has no key; send "Authorization: Bearer KEY" or "X-Api-Key: KEY"',
-    )
-  if (!mayDo(asker, scope))
-    throw new ApiError(
-      403,
-      'SCOPE_MISSING',
-      `Cannot answer the request: it takes the scope "${scope}", and its key has ${asker.scopes.join(', ')}`,
-    )
-}
-
-function accessOf(method: string, url: string): Access {
+/** Throws when the table does not know the route. */
+export function accessOf(method: string, url: string): Access {
   const route = `${method === 'HEAD' ? 'GET' : method} ${url}`
   const access = Object.hasOwn(accessTable, route) ? accessTable[route] : undefined
   if (access === undefined)

@@ -14,10 +14,10 @@ import type { ApiContext } from './api-context.ts'
 import { ApiRequests } from './api-requests.ts'
 import { Catalogue } from './catalogue.ts'
 import type { EditableFolder } from './editable-folder.ts'
-import { guardRoutes, type KeyPolicy } from './routes-access.ts'
 import { addDeadLetterRoutes } from './routes-dead-letters.ts'
 import { addDevRoutes } from './routes-dev.ts'
 import { addEditingRoutes } from './routes-editing.ts'
+import { type AccessPolicy, guardRoutes } from './routes-guard.ts'
 import { addLifecycleRoutes } from './routes-lifecycle.ts'
 import { addNodeRoutes } from './routes-nodes.ts'
 import { addRequestRoutes } from './routes-requests.ts'
@@ -33,7 +33,7 @@ export type ApiOptions = {
   ports: Ports
   onEvent: EventSink
   host?: HostSettings
-  keys: KeyPolicy
+  access: AccessPolicy
   files: () => readonly WorkflowFile[]
   status: () => readonly WorkflowStatus[]
   /** Where edits of files go: in development. */
@@ -54,7 +54,7 @@ export class Api {
   #isDraining = false
 
   constructor(options: ApiOptions) {
-    const { registry, ports, onEvent, host, keys, files, folder, status, onChange } = options
+    const { registry, ports, onEvent, host, access, files, folder, status, onChange } = options
     const { redis, clock, random } = ports
     this.catalogue = new Catalogue({
       ...{ redis, clock, registry, files },
@@ -73,7 +73,7 @@ export class Api {
       ending: this.#ending.signal,
     }
     this.routes = app => {
-      guardRoutes(app, redis, keys)
+      guardRoutes(app, ports, access)
       for (const add of allRoutes) add(app, this.#context)
     }
   }

@@ -8,7 +8,7 @@ import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import { namesWebhook, type WebhookRequest } from '../engine/run/webhook-intake.ts'
 import { type ApiContext, param, plainHeaders, plainQuery, refuseWhileDraining } from './api-context.ts'
 import { ApiError, tryLater } from './http-errors.ts'
-import { isTrusted } from './routes-access.ts'
+import { isTrusted } from './routes-guard.ts'
 import { keyFault, takersOf } from './webhook-targets.ts'
 
 const webhookPattern = /^[\w-]{1,255}$/

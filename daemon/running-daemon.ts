@@ -26,8 +26,8 @@ import { SystemPools } from './pools.ts'
 import { QueueWatch } from './queue-watch.ts'
 import { meterRedis } from './redis-metered.ts'
 import { sayReload } from './reload-log.ts'
-import { keyPolicy, requireAnyKey } from './routes-access.ts'
 import { Api } from './routes-api.ts'
+import { accessPolicy, requireAnyKey } from './routes-guard.ts'
 import { addHealthRoutes, type Readiness } from './routes-health.ts'
 import { type HttpServer, type Routes, startServer } from './server.ts'
 import { openRegistry } from './session.ts'
@@ -233,7 +233,7 @@ export class RunningDaemon {
   #openApi(ports: Ports, onEvent: EventSink): Api {
     return new Api({
       ...{ ports, onEvent, registry: this.#registry as NodeRegistry, host: this.#hostSettings() },
-      keys: keyPolicy(this.#config),
+      access: accessPolicy(this.#config),
       // a broken file goes on as what it was
       files: () => this.#files.map(file => ({ ...file, graph: this.#graphs.get(file.file) ?? file.graph })),
       status: () => this.status(),

@@ -1,4 +1,5 @@
 /** The HTTP server: where it listens, how an error looks (spec 4.3). What it answers is in the routes. */
+import { randomUUID } from 'node:crypto'
 import { type FastifyInstance, fastify } from 'fastify'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import { freezeJson } from '../engine/node/node.ts'
@@ -11,6 +12,16 @@ export type HttpServer = { /** `http://127.0.0.1:7878` */ url: string; close(): 
 
 /** An item may have a MiB, and what is around it in a request a little more. */
 const bodyBytesMax = 1024 * 1024 + 64 * 1024
+
+/** No answer is to be run, framed, guessed at or kept by a browser. A route that serves a page sets its own. */
+const answerHeaders = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cache-control': 'no-store',
+}
 
 /** Requests are checked by zod. Where fastify may do it, it loads ajv: a third of what it takes to start. */
 const noSchema = (): never => {
@@ -43,7 +54,11 @@ export function buildServer(routes: readonly Routes[], log?: Log): FastifyInstan
     bodyLimit: bodyBytesMax,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
     forceCloseConnections: true,
+    genReqId,
     schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(answerHeaders).header('x-request-id', request.id)
   })
   readBodies(app)
   app.setNotFoundHandler(request => {
@@ -53,12 +68,21 @@ export function buildServer(routes: readonly Routes[], log?: Log): FastifyInstan
     const { status, body, headers } = httpErrorOf(error)
     if (status >= 500) {
       const where = `${request.method} ${request.routeOptions.url ?? ''}`
-      log?.write(status === 500 ? 'error' : 'warn', `${where}: ${messageOf(error)}`, { code: body.error_code })
+      log?.write(status === 500 ? 'error' : 'warn', `${where}: ${messageOf(error)}`, {
+        code: body.error_code,
+        request: request.id,
+      })
     }
     await reply.code(status).headers(headers).send(body)
   })
   for (const add of routes) add(app)
   return app
+}
+
+/** The id that a client or proxy gave, if it is one that a log can take. */
+function genReqId({ headers }: { headers: Record<string, string | string[] | undefined> }): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID()
 }
 
 /** JSON is read, checked (depth, `__proto__`) and kept as it came beside it; an empty body is none. All else is text. */

@@ -38,6 +38,8 @@ describe('loadConfig', () => {
       files: join(cwd, 'files'),
       listen: '127.0.0.1:7878',
       auth: 'optional',
+      cors_origins: [],
+      rate_limit: {},
       outgoing: { allow: [], deny: [] },
       lease_seconds: 10,
       drain_timeout_seconds: 30,

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { apiBench } from '../support/api-bench.ts'
 
 it.each<[string, string, Record<string, string>, number]>([
@@ -13,4 +13,42 @@ it.each<[string, string, Record<string, string>, number]>([
 ])('%s', async (_, url, headers, status) => {
   const { app } = apiBench()
   expect((await app.inject({ url, headers })).statusCode).toBe(status)
+})
+
+describe('the pages of another site', () => {
+  const origin = 'https://app.test'
+  const asked = { host: 'localhost:1', origin, 'sec-fetch-site': 'cross-site' }
+  const preflight = { ...asked, 'access-control-request-method': 'PUT' }
+
+  it('may ask when it is configured: it is told so before it asks, and can read the answer, also an error', async () => {
+    const { app } = apiBench({ access: { origins: [origin] } })
+    const before = await app.inject({ method: 'OPTIONS', url: '/api/workflow/x', headers: preflight })
+    expect(before.statusCode).toBe(204)
+    expect(before.headers).toMatchObject({
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': expect.stringContaining('PUT'),
+      'access-control-allow-headers': expect.stringContaining('Authorization'),
+    })
+    const there = await app.inject({ url: '/api/nodes/count', headers: asked })
+    const missing = await app.inject({ url: '/api/workflow/x', headers: asked })
+    for (const answer of [there, missing])
+      expect(answer.headers).toMatchObject({ 'access-control-allow-origin': origin, vary: 'Origin' })
+    expect([there.statusCode, missing.statusCode]).toEqual([200, 404])
+  })
+
+  it.each([
+    ['nobody is', [], asked],
+    ['another one is', ['https://other.test'], asked],
+    ['it is, for a name that was bound anew', [origin], { ...asked, host: 'evil.test' }],
+  ])('may not when %s', async (_, origins, headers) => {
+    const { app } = apiBench({ access: { origins } })
+    expect((await app.inject({ url: '/api/nodes/count', headers })).statusCode).toBe(403)
+    if (origins[0] === origin) return
+    const before = await app.inject({
+      method: 'OPTIONS',
+      url: '/api/workflow/x',
+      headers: { ...preflight, ...headers },
+    })
+    expect([before.statusCode, before.headers['access-control-allow-origin']]).toEqual([403, undefined])
+  })
 })

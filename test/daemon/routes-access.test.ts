@@ -1,8 +1,9 @@
 /** Who may ask for what over HTTP: every route that is registered, with every kind of key, is one row of a table. */
 import { describe, expect, it } from 'vitest'
 import { issueKey } from '../../daemon/api-keys.ts'
-import { accessTable, guardRoutes, type KeyPolicy, keyPolicy, requireAnyKey } from '../../daemon/routes-access.ts'
+import { accessTable } from '../../daemon/routes-access.ts'
 import { Api } from '../../daemon/routes-api.ts'
+import { guardRoutes, type KeyPolicy, keyPolicy, requireAnyKey } from '../../daemon/routes-guard.ts'
 import { addHealthRoutes } from '../../daemon/routes-health.ts'
 import { buildServer } from '../../daemon/server.ts'
 import type { Json, JsonObject } from '../../engine/json.ts'
@@ -20,8 +21,9 @@ const health = {
 /** The whole server of a daemon, and what is registered with it. */
 function serve(keys: KeyPolicy) {
   const ports = new Bench().ports(1)
+  const access = { keys, origins: [] }
   const api = new Api({
-    ...{ registry: defaultRegistry(), ports, keys, onEvent: () => undefined, files: () => [], status: () => [] },
+    ...{ registry: defaultRegistry(), ports, access, onEvent: () => undefined, files: () => [], status: () => [] },
   })
   const routes: string[] = []
   const app = buildServer([
@@ -52,9 +54,10 @@ it('every route is in the table, and nothing else', () => {
 })
 
 it('a route that is not in the table keeps the daemon from starting', () => {
-  const { redis } = new Bench().ports(1)
+  const ports = new Bench().ports(1)
+  const policy = { keys: 'optional' as const, origins: [] }
   const forgetful = () =>
-    buildServer([app => guardRoutes(app, redis, 'optional'), app => app.get('/api/forgotten', async () => 'secret')])
+    buildServer([app => guardRoutes(app, ports, policy), app => app.get('/api/forgotten', async () => 'secret')])
   expect(forgetful).toThrow(/GET \/api\/forgotten is not in the table/)
 })
 
@@ -138,7 +141,7 @@ describe('beyond loopback, a webhook', () => {
     ['that is public is taken', { public: true }, 202],
     ['with a secret must be signed, also when it is public', { public: true, secret: 's' }, 401],
   ])('%s', async (_, form, status) => {
-    const bench = apiBench({ keys: 'required' })
+    const bench = apiBench({ access: { keys: 'required' } })
     const keyOf = async (held: Scope[]) => ({
       'x-api-key': (await issueKey(bench.ports.redis, { name: 'x', scopes: held }, 0)).key,
     })

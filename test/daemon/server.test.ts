@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { formatListen, parseListen } from '../../daemon/listen.ts'
 import { addHealthRoutes, type Readiness } from '../../daemon/routes-health.ts'
 import { type Routes, startServer } from '../../daemon/server.ts'
+import type { Log } from '../../engine/ports.ts'
 import { errorOf } from '../support/temp-dir.ts'
 
 async function serve(...routes: Routes[]): Promise<string> {
@@ -56,6 +57,38 @@ describe('startServer', () => {
     const answer = await fetch((await serve(...routes)) + path)
     const body = (await answer.json()) as object
     expect({ status: answer.status, ...body }).toMatchObject({ error: expect.any(String), ...expected })
+  })
+})
+
+describe('every answer', () => {
+  it('tells browsers to run, frame, guess and keep nothing, also a 404', async () => {
+    const url = await serve(app => app.get('/there', async () => ({})))
+    for (const path of ['/there', '/nowhere']) {
+      const { headers } = await fetch(url + path)
+      expect(Object.fromEntries(headers)).toMatchObject({
+        'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'cache-control': 'no-store',
+      })
+    }
+  })
+
+  it('has an id, the one of the request if it is one, which the log has too', async () => {
+    const logged: unknown[] = []
+    const log: Log = { write: (_level, _message, fields) => void logged.push(fields.request) }
+    const broken: Routes = app => app.get('/bad', () => Promise.reject(new Error('broken')))
+    const server = await startServer('127.0.0.1:0', [broken], log)
+    onTestFinished(() => server.close())
+    const idOf = async (given?: string) =>
+      (await fetch(`${server.url}/bad`, given === undefined ? {} : { headers: { 'x-request-id': given } })).headers.get(
+        'x-request-id',
+      )
+    const uuid = /^[\da-f]{8}-[\da-f-]{27}$/
+    const ids = [await idOf('from-proxy:7'), await idOf('with "quotes"'), await idOf('x'.repeat(129)), await idOf()]
+    expect(ids).toEqual(['from-proxy:7', ...Array(3).fill(expect.stringMatching(uuid))])
+    expect(new Set(ids).size).toBe(4)
+    expect(logged).toEqual(ids)
   })
 })
 

@@ -1,7 +1,7 @@
 /** The HTTP API without a socket, over keys in memory: tests send requests and look at what lies in Redis. */
 import { expect, onTestFinished } from 'vitest'
-import type { KeyPolicy } from '../../daemon/routes-access.ts'
 import { Api } from '../../daemon/routes-api.ts'
+import type { AccessPolicy } from '../../daemon/routes-guard.ts'
 import { buildServer } from '../../daemon/server.ts'
 import { systemClock, systemRandom } from '../../daemon/system-ports.ts'
 import type { WorkflowFile } from '../../daemon/workflow-folder.ts'
@@ -25,10 +25,10 @@ type Given = {
   /** Workflow files by name. */
   files?: Record<string, JsonObject>
   redis?: (redis: Redis) => Redis
-  keys?: KeyPolicy
+  access?: Partial<AccessPolicy>
 }
 
-export function apiBench({ classes = [], files = {}, redis = same => same, keys = 'optional' }: Given = {}) {
+export function apiBench({ classes = [], files = {}, redis = same => same, access = {} }: Given = {}) {
   const bench = new Bench()
   const log: string[] = []
   const writer: Log = { write: (level, message) => void log.push(`${level}: ${message}`) }
@@ -43,7 +43,10 @@ export function apiBench({ classes = [], files = {}, redis = same => same, keys 
   const onEvent = (tell: () => void) => {
     heard = tell
   }
-  const api = new Api({ registry, ports, keys, onEvent: () => heard(), files: () => read, status: () => [] })
+  const api = new Api({
+    ...{ registry, ports, access: { keys: 'optional', origins: [], ...access } },
+    ...{ onEvent: () => heard(), files: () => read, status: () => [] },
+  })
   const app = buildServer([api.routes], writer)
   onTestFinished(() => app.close())
   const send = async (line: string, body?: Json, headers: Record<string, string> = {}): Promise<Answer> => {
