@@ -17,6 +17,7 @@ import { addReplay } from './commands/replay.ts'
 import { addReport } from './commands/report.ts'
 import { addRun } from './commands/run.ts'
 import { addSim } from './commands/sim.ts'
+import { addTrace } from './commands/trace.ts'
 import { addWishes } from './commands/wishes.ts'
 import { Output } from './output.ts'
 import { version } from './version.ts'
@@ -83,6 +84,7 @@ function buildProgram(register: Register): Command {
     addSim,
     addReplay,
     addReport,
+    addTrace,
     addDaemon,
     addDev,
     addPs,

@@ -28,6 +28,7 @@ import { type RegistryModule, Workers } from './workers.ts'
 
 export { replayCommand } from './replay-cli.ts'
 export { reportCommand } from './report-cli.ts'
+export { toScenarioCommand } from './to-scenario-cli.ts'
 
 /** Where it speaks, and what only a host can give it. */
 export type SimHost = {

@@ -108,7 +108,8 @@ function describeTotal({ iterations, identical, diverged, stale }: ReplayReport)
   return `${identical} identical, ${diverged} diverged, ${stale} stale`
 }
 
-async function tracesAt(path: string): Promise<string[]> {
+/** A trace, or those of a folder, by name. Rejects with `USAGE`. */
+export async function tracesAt(path: string): Promise<string[]> {
   const files = await filesAt(path).catch(error => {
     const reason = codeOf(error) === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
     throw usage(path, reason)

@@ -47,6 +47,8 @@ const amount = z.union([count, z.array(json)])
 export const scenarioSchema = z.strictObject({
   why: z.string().min(1),
   workflow: z.union([z.string(), inline], { error: 'must be the path of a workflow file, or { nodes, edges, … }' }),
+  /** A loop: only it lives, and its items come from the queue `items` (see cut-loop.ts). */
+  only: z.string().optional(),
   arrivals: z
     .array(z.strictObject({ queue: z.string(), at: time.default(0), items: z.array(object).min(1) }))
     .default([]),

@@ -7,6 +7,7 @@ import { requireWorkflow } from '../engine/graph/load-workflow.ts'
 import type { JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { withArrivals } from './arrivals.ts'
+import { cutLoop } from './cut-loop.ts'
 import { allFaultKinds, type FaultKind, isFaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { type HttpRule, inputsHash, saidOutside } from './outside.ts'
@@ -49,7 +50,9 @@ async function inputsOf(
   source: ScenarioSource,
 ): Promise<{ workflow: JsonObject; files: Record<string, string> }> {
   const written = scenario.workflow
-  const plain = typeof written === 'string' ? await source.readWorkflow(written) : workflowOf(source.name, written)
+  const whole = typeof written === 'string' ? await source.readWorkflow(written) : workflowOf(source.name, written)
+  const { registry, name } = source
+  const plain = scenario.only === undefined ? whole : cutLoop(requireWorkflow(whole, { registry, name }), scenario.only)
   const arrivals = scenario.arrivals.flatMap(({ queue, at, items }) =>
     items.map(data => ({ queue, at: readTime(at), data })),
   )

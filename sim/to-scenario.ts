@@ -1,0 +1,131 @@
+/**
+ * `theoneeye trace to-scenario`: one recorded item as a scenario, the least that shows again what became of it: its loop
+ * alone, the item, what the outside answered. It fails for as long as the item does.
+ */
+import { stringify } from 'yaml'
+import { EngineError } from '../engine/errors.ts'
+import { requireWorkflow } from '../engine/graph/load-workflow.ts'
+import type { JsonObject } from '../engine/json.ts'
+import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { type IterationLine, parseHeader, parseLine, readIteration, type TraceHeader } from '../engine/trace/trace.ts'
+import { cutLoop, itemsQueue, readerOf } from './cut-loop.ts'
+import { ItemPath } from './item-path.ts'
+
+export type Wanted = { item: string } | { deadLetter: string }
+
+export type FoundIteration = { header: TraceHeader; line: IterationLine; file: string }
+
+/** The iteration that is asked for: the one of the dead letter; of an item the one that failed, or else its last. */
+export async function findIteration(
+  traces: readonly { file: string; lines: AsyncIterable<string> }[],
+  wanted: Wanted,
+): Promise<FoundIteration | undefined> {
+  let found: FoundIteration | undefined
+  const fits = fitting(wanted)
+  for (const { file, lines } of traces) {
+    let header: TraceHeader | undefined
+    let number = 0
+    for await (const text of lines) {
+      number += 1
+      if (header === undefined) {
+        header = parseHeader(text, file)
+        continue
+      }
+      const json = parseLine(text)
+      const line = json && readIteration(json, { name: file, line: number })
+      if (line === undefined || line.outcome.as === 'none' || !fits(line)) continue
+      if (found?.line.outcome.as !== 'failed' || line.outcome.as === 'failed') found = { header, line, file }
+    }
+  }
+  return found
+}
+
+function fitting(wanted: Wanted): (line: IterationLine) => boolean {
+  if ('deadLetter' in wanted) {
+    const key = wanted.deadLetter.replace(/^dl-/, '')
+    return line => line.key === key && line.outcome.as === 'failed'
+  }
+  const path = new ItemPath(wanted.item)
+  return line => path.has(line)
+}
+
+export type ScenarioOptions = {
+  registry: NodeRegistry
+  /** The file that is to be mended, as the scenario will name it; the recorded workflow when it is missing. */
+  workflow?: string
+}
+
+/** The scenario as YAML. Throws `WORKFLOW_INVALID` when the recorded workflow can't be loaded here. */
+export function scenarioOf({ header, line, file }: FoundIteration, options: ScenarioOptions): string {
+  const graph = requireWorkflow(header.workflow, { registry: options.registry, name: file })
+  const loop = graph.loops.find(each => each.id === line.loop)
+  if (loop === undefined)
+    throw new EngineError('LOOP_UNKNOWN', `Cannot find loop "${line.loop}" in the trace "${file}"`)
+  const failed = line.outcome.as === 'failed' ? line.outcome : undefined
+  const where =
+    options.workflow === undefined
+      ? { workflow: inline(cutLoop(graph, loop.id)) }
+      : { workflow: options.workflow, only: loop.id }
+  const http = line.calls.filter(({ op }) => op === 'http').map(ruleOf)
+  const files = filesOf(line)
+  const why =
+    failed === undefined
+      ? `What became of one item in loop "${loop.id}" (iteration ${line.iteration} of ${line.run}).`
+      : `Node "${failed.node}" failed: ${failed.error.message.slice(0, 300)} (loop "${loop.id}", iteration ${line.iteration} of ${line.run}).`
+  const scenario = {
+    why,
+    ...where,
+    arrivals: [{ queue: itemsQueue, items: [itemOf(line, readerOf(loop))] }],
+    ...(http.length === 0 ? {} : { http }),
+    ...(Object.keys(files).length === 0 ? {} : { files }),
+    must: { dead_letters: 0, iterations: { [readerOf(loop)]: 1 } },
+  }
+  return `# Made by: theoneeye trace to-scenario. It holds once the item goes through.\n${stringify(scenario, { lineWidth: 120 })}`
+}
+
+/** What the producer of the loop handed on. */
+function itemOf({ entry, steps }: IterationLine, producer: string): JsonObject {
+  const data = { ...(entry?.item.data ?? {}) }
+  const [first] = steps
+  if (first?.at !== producer || first.did !== 'complete') return data
+  for (const key of first.unset) delete data[key]
+  return { ...data, ...first.set }
+}
+
+function ruleOf({ ask, answer, error }: IterationLine['calls'][number]): JsonObject {
+  const { method, url } = ask as { method: string; url: string }
+  const request = `${method} ${url}`
+  if (error !== undefined) return { request, error: error.message }
+  const { status, headers, body } = (answer ?? {}) as { status?: number; headers?: JsonObject; body?: string }
+  return {
+    request,
+    ...(status === undefined ? {} : { status }),
+    ...(headers === undefined ? {} : { headers }),
+    ...(body === undefined ? {} : { body }),
+  }
+}
+
+/** What was read from the beginning of files, as texts. */
+function filesOf({ calls }: IterationLine): Record<string, string> {
+  const reads = calls.filter(({ op, ask, answer }) => op === 'read' && ask.offset === 0 && typeof answer === 'string')
+  return Object.fromEntries(
+    reads.map(({ ask, answer }) => [String(ask.path), Buffer.from(answer as string, 'latin1').toString('utf8')]),
+  )
+}
+
+/** As scenarios write a workflow. */
+function inline({ nodes, edges, settings = {}, env = {} }: JsonObject): JsonObject {
+  const plain = (nodes as { id: string; type: string; data: { form: JsonObject; config?: JsonObject } }[]).map(
+    ({ id, type, data }) => ({
+      id,
+      type,
+      form: data.form,
+      ...(Object.keys(data.config ?? {}).length === 0 ? {} : { config: data.config as JsonObject }),
+    }),
+  )
+  const lines = (edges as { source: string; target: string; sourceHandle?: string | null }[]).map(
+    ({ source, target, sourceHandle }) =>
+      `${source} > ${target}${sourceHandle && sourceHandle !== 'default' ? ` : ${sourceHandle}` : ''}`,
+  )
+  return { nodes: plain, edges: lines, settings, env }
+}
