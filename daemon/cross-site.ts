@@ -6,18 +6,21 @@
  */
 import { isLoopback } from './listen.ts'
 
-type Incoming = { url: string; headers: Record<string, string | string[] | undefined> }
+type Incoming = { url: string; method: string; headers: Record<string, string | string[] | undefined> }
 
 /** Why it is refused; undefined when it is not. Pages of `origins` are let pass. */
-export function crossSiteFault({ url, headers }: Incoming, origins: readonly string[] = []): string | undefined {
+export function crossSiteFault(
+  { url, method, headers }: Incoming,
+  origins: readonly string[] = [],
+): string | undefined {
   const host = String(headers.host ?? '')
+  const isWebhook = method === 'POST' && url.startsWith('/api/webhooks/')
   const isInvited = origins.includes(String(headers.origin))
   if (headers['sec-fetch-site'] === 'cross-site' && !isInvited) return 'a browser sends it for another site'
   if (headers.origin !== undefined && !isInvited && hostOf(String(headers.origin)) !== host) {
     return `a browser sends it for ${String(headers.origin).slice(0, 200)}`
   }
-  if (isLoopback(host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')) || url.startsWith('/api/webhooks/'))
-    return undefined
+  if (isLoopback(host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')) || isWebhook) return undefined
   return `its Host is "${host.slice(0, 200)}"; use 127.0.0.1 or localhost`
 }
 

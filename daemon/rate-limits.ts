@@ -3,6 +3,7 @@
  * minute and gives them out itself, so that a limit of thousands costs a call per hundred requests; who is over the limit
  * costs none until the minute is over. Without Redis nobody is held up: what needs it fails on its own.
  */
+import { isIP } from 'node:net'
 import type { Ports } from '../engine/ports.ts'
 import { spendRate } from '../engine/store/rates.ts'
 
@@ -13,6 +14,16 @@ const takenMax = 100
 const knownMax = 10_000
 /** While Redis is away. */
 const blindMs = 1_000
+
+/** Whoever has an IPv6 address has the 2^64 beside it, too. */
+export function askerAt(address: string): string {
+  if (isIP(address) !== 6 || address.includes('.')) return address
+  const [head = '', tail] = address.replace(/%.*$/, '').split('::')
+  const groups = (part: string) => part.split(':').filter(Boolean)
+  const zeros = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length
+  const all = [...groups(head), ...Array<string>(zeros).fill('0'), ...groups(tail ?? '')]
+  return `${all.slice(0, 4).join(':')}::/64`
+}
 
 type Share = {
   left: number

@@ -12,7 +12,7 @@ import type { DaemonConfig } from './config-schema.ts'
 import { crossSiteFault } from './cross-site.ts'
 import { ApiError } from './http-errors.ts'
 import { isLoopback, parseListen } from './listen.ts'
-import { RateLimits } from './rate-limits.ts'
+import { askerAt, RateLimits } from './rate-limits.ts'
 import { type Access, accessOf } from './routes-access.ts'
 
 /** `optional`: who gives no key is somebody on this machine, and may do all. */
@@ -114,7 +114,7 @@ async function requirePatience(
   rates: RateLimits,
   { kind, limit }: { kind: Kind; limit: number },
 ): Promise<void> {
-  const who = typeof asker === 'object' ? `key ${asker.id}` : ip
+  const who = typeof asker === 'object' ? `key ${asker.id}` : askerAt(ip)
   const seconds = await rates.count(`${kind} ${who}`, limit)
   if (seconds === 0) return
   const message = `Cannot answer the request: at most ${limit} ${kind} a minute; ask again in ${seconds} s`

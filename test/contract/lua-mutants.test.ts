@@ -89,6 +89,8 @@ const mutants: readonly [name: string, script: string, find: string, replace: st
   ['a redefinition replaces what it does not know', 'redefine', 'current ~= expected', 'false'],
   ['a redefinition leaves claims where nobody looks', 'redefine', 'returnClaims(name, mark)\n    redis', 'redis'],
   ['a loop with more to do stays ended', 'redefine', 'if running then for', 'if false then for'],
+  ['a limit is passed by one', 'spend', 'limit - tonumber(used)', 'limit + 1 - tonumber(used)'],
+  ['a request sent again counts twice', 'spend', 'last ~= token', 'true'],
   ['a repeated push pushes again', 'push', 'if before then return before end', ''],
 ]
 

@@ -1,11 +1,14 @@
 /** How often each may ask: over two daemons of one Redis, over two minutes, and as it is answered over HTTP. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { issueKey } from '../../daemon/api-keys.ts'
-import { RateLimits } from '../../daemon/rate-limits.ts'
+import { askerAt, RateLimits } from '../../daemon/rate-limits.ts'
+import { startDaemon } from '../../daemon/start-daemon.ts'
+import { pinoLog } from '../../daemon/system-ports.ts'
 import { EngineError } from '../../engine/errors.ts'
 import type { JsonObject } from '../../engine/json.ts'
 import { limits } from '../../engine/limits.ts'
 import { apiBench, rawconfig, says } from '../support/api-bench.ts'
+import { daemonFolder } from '../support/daemon-process.ts'
 import { Bench } from '../support/engine-bench.ts'
 
 /** Two daemons, at the beginning of a minute. */
@@ -67,6 +70,30 @@ describe('RateLimits', () => {
     expect(await ask(one, 1_000, 0)).toBe(1_000)
     expect(bench.calls).toBe(0)
   })
+})
+
+it.each([
+  ['192.0.2.1', '192.0.2.1'],
+  ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:db8::1', '2001:db8:0:0::/64'],
+  ['2001:db8:0:0:ff::', '2001:db8:0:0::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ['::1', '0:0:0:0::/64'],
+])('%s counts as %s', (address, asker) => expect(askerAt(address)).toBe(asker))
+
+it('a daemon takes limits and origins from its configuration', async () => {
+  const origin = 'https://app.test'
+  const config = { listen: '127.0.0.1:0', rate_limit: { requests_per_minute: 1 }, cors_origins: [origin] }
+  const log = pinoLog({ destination: { write: () => undefined } })
+  const daemon = await startDaemon(config, { cwd: daemonFolder({}), log })
+  onTestFinished(() => daemon.kill())
+  const ask = () => fetch(`${daemon.url}/api/workflow`, { headers: { origin } })
+  // a minute may end in between, but not twice
+  const answers = [await ask(), await ask(), await ask()]
+  expect(answers.map(({ status }) => status)).toContain(429)
+  for (const { headers } of answers) expect(headers.get('access-control-allow-origin')).toBe(origin)
+  expect((await fetch(`${daemon.url}/health/live`)).status).toBe(200)
 })
 
 describe('a request too many', () => {
