@@ -49,9 +49,13 @@ export function guardRoutes(app: FastifyInstance, ports: Ports, policy: AccessPo
     // what is nowhere is answered so to anybody, and what is open answers also without Redis
     const access = url === undefined ? 'open' : accessOf(request.method, url)
     if (access === 'open') return requireOwnSite(request, policy)
-    request.asker = await askerOf(request, ports.redis, { policy, access })
+    const key = keyOf(request.headers)
+    // whoever gives no key waits for nothing here
+    const asker = key === undefined ? undefined : await holderOf(key, ports.redis, access)
+    request.asker = asker ?? strangerOf(request, policy)
     const kind = access === 'webhook' ? 'webhooks' : 'requests'
-    await requirePatience(request, rates, { kind, limit: limitOf(request.asker, kind, policy) })
+    const limit = limitOf(request.asker, kind, policy)
+    if (limit > 0) await requirePatience(request, rates, { kind, limit })
     if (access !== 'webhook') requireScope(request.asker, access)
   })
 }
@@ -82,15 +86,11 @@ export function isTrusted(asker: Asker): boolean {
 }
 
 /** Where no key is asked for, one that is not ours is the sender's own affair; elsewhere it is wrong, also on loopback. */
-async function askerOf(
-  request: FastifyRequest,
-  redis: Redis,
-  { policy, access }: { policy: AccessPolicy; access: Access },
-): Promise<Asker> {
-  const given = keyOf(request.headers)
-  const key = given === undefined ? undefined : await recognise(redis, given)
-  if (key !== undefined) return key
-  if (given !== undefined && access !== 'webhook') return 'impostor'
+async function holderOf(key: string, redis: Redis, access: Access): Promise<Asker> {
+  return (await recognise(redis, key)) ?? (access === 'webhook' ? undefined : 'impostor')
+}
+
+function strangerOf(request: FastifyRequest, policy: AccessPolicy): Asker {
   if (policy.keys === 'required') return undefined
   requireOwnSite(request, policy)
   return 'local'
