@@ -1,6 +1,7 @@
 /** The HTTP server: where it listens, how an error looks (spec 4.3). What it answers is in the routes. */
 import { randomUUID } from 'node:crypto'
-import { type FastifyInstance, fastify } from 'fastify'
+import type { Socket } from 'node:net'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import { freezeJson } from '../engine/node/node.ts'
 import type { Log } from '../engine/ports.ts'
@@ -55,29 +56,50 @@ export function buildServer(routes: readonly Routes[], log?: Log): FastifyInstan
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
     forceCloseConnections: true,
     genReqId,
+    clientErrorHandler: refuseGarbage,
+    // what has no route runs no hooks
+    frameworkErrors: (error, request, reply) => {
+      sign(request, reply)
+      void tellError(error, { request, reply, log })
+    },
     schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
   })
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers(answerHeaders).header('x-request-id', request.id)
-  })
+  app.addHook('onRequest', async (request, reply) => sign(request, reply))
   readBodies(app)
   app.setNotFoundHandler(request => {
     throw new ApiError(404, 'NOT_FOUND', `Not found: there is nothing at ${request.method} ${request.url}`)
   })
-  app.setErrorHandler(async (error, request, reply) => {
-    const { status, body, headers } = httpErrorOf(error)
-    if (status >= 500) {
-      const where = `${request.method} ${request.routeOptions.url ?? ''}`
-      log?.write(status === 500 ? 'error' : 'warn', `${where}: ${messageOf(error)}`, {
-        code: body.error_code,
-        request: request.id,
-      })
-    }
-    await reply.code(status).headers(headers).send(body)
-  })
+  app.setErrorHandler((error, request, reply) => tellError(error, { request, reply, log }))
   for (const add of routes) add(app)
   return app
 }
+
+function sign(request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers(answerHeaders).header('x-request-id', request.id)
+}
+
+type Exchange = { request: FastifyRequest; reply: FastifyReply; log: Log | undefined }
+
+async function tellError(error: unknown, { request, reply, log }: Exchange): Promise<void> {
+  const { status, body, headers } = httpErrorOf(error)
+  if (status >= 500) {
+    const where = `${request.method} ${request.routeOptions.url ?? ''}`
+    const fields = { code: body.error_code, request: request.id }
+    log?.write(status === 500 ? 'error' : 'warn', `${where}: ${messageOf(error)}`, fields)
+  }
+  await reply.code(status).headers(headers).send(body)
+}
+
+/** What is no HTTP at all, or never comes to its end. */
+function refuseGarbage(_error: Error, socket: Socket): void {
+  if (socket.writable) {
+    const body = JSON.stringify(httpErrorOf(new ApiError(400, 'VALIDATION_ERROR', garbage)).body)
+    const head = `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close`
+    socket.write(`${head}\r\n\r\n${body}`)
+  }
+  socket.destroySoon()
+}
+const garbage = 'Cannot read the request: it is not HTTP, its head is too large, or it came too slowly'
 
 /** The id that a client or proxy gave, if it is one that a log can take. */
 function genReqId({ headers }: { headers: Record<string, string | string[] | undefined> }): string {

@@ -1,9 +1,21 @@
 /** `keys`, over real processes: made and revoked beside the daemon's data, asked for by the daemon. */
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
+import { WebSocket } from 'ws'
 import { cli } from '../support/cli.ts'
 import { DaemonProcess, daemonFolder } from '../support/daemon-process.ts'
 
 const elsewhere = { THEONEEYE_LISTEN: '0.0.0.0:0' }
+
+/** What the opening of a WebSocket is answered with. */
+function upgrade(url: string, headers = {}): Promise<number | undefined> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/workflow/x`, { headers })
+  onTestFinished(() => socket.terminate())
+  return new Promise(resolve => {
+    socket.on('error', () => undefined)
+    socket.on('upgrade', ({ statusCode }) => resolve(statusCode))
+    socket.on('unexpected-response', (_request, { statusCode }) => resolve(statusCode))
+  })
+}
 
 it('a daemon that asks for keys does not start without any, and answers who holds one', async () => {
   const cwd = daemonFolder({}, { 'theoneeye.yaml': 'auth: required' })
@@ -21,6 +33,8 @@ it('a daemon that asks for keys does not start without any, and answers who hold
   expect(await ask('/metrics')).toBe(401)
   expect(await ask('/health/ready')).toBe(200)
   expect(await ask('/api/workflow/', { authorization: `Bearer ${key}` })).toBe(200)
+  expect(await upgrade(daemon.url)).toBe(401)
+  expect(await upgrade(daemon.url, { 'x-api-key': key })).toBe(101)
   expect(JSON.stringify(daemon.lines)).not.toContain(key)
   daemon.signal('SIGTERM')
   await daemon.exit

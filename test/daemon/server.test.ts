@@ -1,4 +1,6 @@
 /** The HTTP server: where it may listen, how errors look, what health says. */
+import { connect } from 'node:net'
+import { text as streamText } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { formatListen, parseListen } from '../../daemon/listen.ts'
 import { addHealthRoutes, type Readiness } from '../../daemon/routes-health.ts'
@@ -44,6 +46,16 @@ describe('startServer', () => {
       { status: 404, error_code: 'NOT_FOUND', detail: 'Not found: there is nothing at GET /nowhere?x=1' },
     ],
     [
+      'an address that is none',
+      { path: '/%zz' },
+      { status: 400, error_code: 'VALIDATION_ERROR', detail: expect.stringMatching(/^Cannot read the request: .*%zz/) },
+    ],
+    [
+      'an address that is too long',
+      { path: `/there/${'x'.repeat(2_000)}`, routes: [app => app.get('/there/:id', async () => ({}))] },
+      { status: 400, error_code: 'VALIDATION_ERROR' },
+    ],
+    [
       'a bug',
       { path: '/bad', routes: [throwing(new Error('broken'))] },
       { status: 500, error_code: 'INTERNAL_ERROR', detail: expect.stringMatching(/^(?!.*broken).*a bug/) },
@@ -57,6 +69,21 @@ describe('startServer', () => {
     const answer = await fetch((await serve(...routes)) + path)
     const body = (await answer.json()) as object
     expect({ status: answer.status, ...body }).toMatchObject({ error: expect.any(String), ...expected })
+    expect(answer.headers.get('x-request-id')).toMatch(/./)
+  })
+
+  it.each([
+    ['what is not HTTP', 'hello\r\n\r\n'],
+    ['a head that is too large', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(64 * 1024)}\r\n\r\n`],
+  ])('so is %s', async (_, text) => {
+    const socket = connect(Number(new URL(await serve()).port), '127.0.0.1')
+    socket.end(text)
+    const [head = '', body = ''] = (await streamText(socket)).split('\r\n\r\n')
+    expect(head).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+    expect(JSON.parse(body)).toMatchObject({
+      error: expect.stringMatching(/^Cannot read/),
+      error_code: 'VALIDATION_ERROR',
+    })
   })
 })
 
