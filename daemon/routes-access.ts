@@ -15,6 +15,9 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'GET /health/live': 'open',
   'GET /health/ready': 'open',
   'GET /metrics': 'read',
+  'GET /docs': 'open',
+  'GET /docs/openapi.json': 'open',
+  'GET /api/openapi.json': 'open',
 
   'GET /api/nodes': 'read',
   'GET /api/nodes/flat': 'read',

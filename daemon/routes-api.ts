@@ -16,6 +16,7 @@ import { Catalogue } from './catalogue.ts'
 import type { EditableFolder } from './editable-folder.ts'
 import { addDeadLetterRoutes } from './routes-dead-letters.ts'
 import { addDevRoutes } from './routes-dev.ts'
+import { addDocsRoutes } from './routes-docs.ts'
 import { addEditingRoutes } from './routes-editing.ts'
 import { type AccessPolicy, guardRoutes } from './routes-guard.ts'
 import { addLifecycleRoutes } from './routes-lifecycle.ts'
@@ -120,4 +121,5 @@ const allRoutes = [
   addWebhookRoutes,
   addDeadLetterRoutes,
   addWatchRoutes,
+  addDocsRoutes,
 ]

@@ -13,21 +13,21 @@ import { editFlow, editNode, flowOf, formWith, requireNode, withForm } from './e
 import { parsed } from './http-errors.ts'
 import { requireNodeType } from './node-types.ts'
 
-const execution = z.object({
+export const execution = z.object({
   node_id: nodeId,
   form_values: jsonObject.optional(),
   input_data: jsonObject.optional(),
   session_id: name.optional(),
 })
-const ofWorkflow = execution.extend({ workflow_id: nodeId })
-const ofType = z.object({
+export const ofWorkflow = execution.extend({ workflow_id: nodeId })
+export const ofType = z.object({
   type: name,
   form_values: jsonObject.default({}),
   input_data: jsonObject.default({}),
   session_id: name.optional(),
 })
-const ofNode = z.object({ node_id: nodeId, session_id: name.optional() })
-const session = z.object({ session_id: name.optional() })
+export const ofNode = z.object({ node_id: nodeId, session_id: name.optional() })
+export const session = z.object({ session_id: name.optional() })
 
 type Execution = z.infer<typeof execution>
 

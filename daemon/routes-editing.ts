@@ -27,7 +27,7 @@ import { canvasNodesOf } from './workflow-view.ts'
 
 const coordinate = z.number('must be a number')
 const place = z.object({ x: coordinate, y: coordinate })
-const newNode = z.object({
+export const newNode = z.object({
   id: nodeId.optional(),
   node_type: z.union(
     [z.string(), z.object({ identifier: z.string() }).transform(type => type.identifier)],
@@ -39,8 +39,12 @@ const newNode = z.object({
   x: coordinate.default(0),
   y: coordinate.default(0),
 })
-const moved = z.union([z.object({ position: place }).transform(body => body.position), place], 'must have x and y')
-const newConnection = z.object({
+export const moved = z.union(
+  [z.object({ position: place }).transform(body => body.position), place],
+  'must have x and y',
+)
+export const newForm = z.object({ form_values: jsonObject })
+export const newConnection = z.object({
   source_node: nodeId,
   target_node: nodeId,
   source_handle: z.string('must be a text').nullish(),
@@ -114,7 +118,7 @@ function addFormRoutes(app: FastifyInstance, context: ApiContext): void {
     method: ['POST', 'PUT', 'PATCH'],
     url,
     handler: async request => {
-      const { form_values } = parsed(z.object({ form_values: jsonObject }), request.body)
+      const { form_values } = parsed(newForm, request.body)
       const id = param(request, 'node')
       const before = requireNode(flowOf(await catalogue.get(param(request, 'id'))), id)
       const nodeClass = requireNodeType(registry, String(before.type))

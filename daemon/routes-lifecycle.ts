@@ -15,7 +15,7 @@ import { problemsOf } from './workflow-view.ts'
 
 export type TaskStatus = 'PENDING' | 'STARTED' | 'SUCCESS' | 'FAILURE' | 'REVOKED'
 
-const ofLoop = z.object({ loop: name.optional() })
+export const ofLoop = z.object({ loop: name.optional() })
 /** The existing clients use both. */
 const actionMethods: ('GET' | 'POST')[] = ['GET', 'POST']
 

@@ -8,15 +8,16 @@ import { parsed } from './http-errors.ts'
 import { requireNodeType } from './node-types.ts'
 import { fullNodeType } from './workflow-view.ts'
 
-const values = z.object({ field_values: jsonObject.default({}) })
-const options = values.extend({ field: name })
-const execution = z.object({
+export const values = z.object({ field_values: jsonObject.default({}) })
+export const options = values.extend({ field: name })
+export const execution = z.object({
   input_data: jsonObject.default({}),
   form_data: jsonObject.default({}),
   session_id: name.optional(),
   /** Seconds. */
   timeout: z.number('must be a number').positive('must be more than 0').max(86_400, 'must be at most 86400').optional(),
 })
+export const session = z.object({ session_id: name })
 
 export function addNodeRoutes(app: FastifyInstance, context: ApiContext): void {
   const { registry, dev } = context
@@ -67,7 +68,7 @@ export function addNodeRoutes(app: FastifyInstance, context: ApiContext): void {
   })
   app.post('/api/nodes/:type/reset-session', async request => {
     classOf(request)
-    const { session_id } = parsed(z.object({ session_id: name }), request.body)
+    const { session_id } = parsed(session, request.body)
     await dev.endSession(session_id)
     return { success: true, session_id }
   })

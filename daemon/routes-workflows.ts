@@ -16,11 +16,12 @@ import { withSecretFieldsOf } from './secret-fields.ts'
 import { canvasOf, computedKeys, rawconfigOf, viewWorkflow, viewWorkflows } from './workflow-view.ts'
 
 const pageSizeMax = 100
-const page = z.object({
+export const page = z.object({
   page: z.coerce.number('must be a number').int('must be whole').min(1, 'must be 1 or more').optional(),
   page_size: z.coerce.number('must be a number').int('must be whole').min(1).max(pageSizeMax).default(20),
 })
 const status = z.enum(['active', 'inactive'], 'must be "active" or "inactive"').optional()
+export const copy = z.object({ name: z.string().min(1).max(200).optional() })
 
 export function addWorkflowRoutes(app: FastifyInstance, context: ApiContext): void {
   const { catalogue, registry } = context
@@ -88,11 +89,11 @@ function addCopies(app: FastifyInstance, context: ApiContext, answer: Answer): v
       .send(canvasOf(entry, await viewWorkflow(context, entry), registry))
   })
   app.post('/api/workflow/:id/duplicate', async (request, reply) => {
-    const { name } = parsed(z.object({ name: z.string().min(1).max(200).optional() }).default({}), request.body)
+    const { name } = parsed(copy.default({}), request.body)
     const { flow, stored, id } = await catalogue.get(param(request, 'id'))
-    const copy: JsonObject = { ...flow, name: name ?? `${flow.name ?? id} (copy)` }
+    const made: JsonObject = { ...flow, name: name ?? `${flow.name ?? id} (copy)` }
     const copyId = context.ports.random.nonce('workflow')
-    return await answer(reply, 201, await create(context, copyId, { body: {}, flow: copy, shape: shapeOf(stored) }))
+    return await answer(reply, 201, await create(context, copyId, { body: {}, flow: made, shape: shapeOf(stored) }))
   })
   for (const active of [true, false]) {
     app.post(`/api/workflow/:id/${active ? 'activate' : 'deactivate'}`, async (request, reply) =>

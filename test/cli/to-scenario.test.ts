@@ -73,7 +73,7 @@ describe('trace to-scenario', () => {
     expect(text).toContain('take > ask')
     expect(text).not.toContain('type: counter')
     expect((await cli(['sim', 's/zero.yaml'], { cwd })).code).toBe(1)
-    const item = (letters[0]?.item as JsonObject).id as string
+    const item = (letters[0] as { item: { id: string } }).item.id
     const byItem = await cli(
       ['trace', 'to-scenario', 't.jsonl', '--item', item, '--workflow', 'w.json', '--out', 's/item.yaml'],
       { cwd },
