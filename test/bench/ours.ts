@@ -13,40 +13,49 @@ import { workflowPrefix } from '../../engine/store/keys.ts'
 import { push } from '../../engine/store/scripts/operator.ts'
 import { listArg } from '../../engine/store/scripts/prelude.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
-import { type Hops, itemData, type OpenPeer, type Peer } from './peer.ts'
+import type { RecordOf } from '../../engine/trace/trace.ts'
+import { type Hops, itemData, type OpenPeer, type Peer, type PeerOptions } from './peer.ts'
 
 const pushMost = 1000
 const prefix = 'bench'
 let opened = 0
 
-export const ours: Peer = {
-  name: 'theoneeye',
-  async open(url, { hops, onFinished, onFailed }): Promise<OpenPeer> {
-    const id = `${prefix}-${++opened}`
-    const [redis, client] = await Promise.all([connectRedis(url), connectRedis(url)])
-    // commits come in groups, later than the work and in the same order
-    const worked: number[] = []
-    const registry = defaultRegistry([sink(n => worked.push(n))])
-    const graph = requireWorkflow(workflow(id, hops), { registry })
-    const engine = new FlowEngine({ graph, ports: portsOver(redis), onEvent: event => heed(event) })
-    const heed = (event: EngineEvent): void => {
-      if (event.type === 'iteration_completed' && event.loop === 'end') onFinished(worked.shift() as number)
-      if (event.type === 'warning' || event.type.endsWith('_failed')) onFailed(new Error(JSON.stringify(event)))
-    }
-    return {
-      async fill(numbers) {
-        for (let from = 0; from < numbers.length; from += pushMost) {
-          await append(client, id, numbers.slice(from, from + pushMost))
-        }
-      },
-      start: async () => void (await engine.start()),
-      add: n => append(client, id, [n]),
-      close: async () => {
-        await engine.stop()
-        await Promise.all([redis.close(), client.close()])
-      },
-    }
-  },
+export const ours: Peer = peer('theoneeye')
+
+/** `recordOf`: what the loops do is recorded. */
+export function peer(name: string, recordOf?: RecordOf): Peer {
+  return { name, open: (url, options) => open(url, options, recordOf) }
+}
+
+async function open(
+  url: string,
+  { hops, onFinished, onFailed }: PeerOptions,
+  recordOf: RecordOf | undefined,
+): Promise<OpenPeer> {
+  const id = `${prefix}-${++opened}`
+  const [redis, client] = await Promise.all([connectRedis(url), connectRedis(url)])
+  // commits come in groups, later than the work and in the same order
+  const worked: number[] = []
+  const registry = defaultRegistry([sink(n => worked.push(n))])
+  const graph = requireWorkflow(workflow(id, hops), { registry })
+  const engine = new FlowEngine({ graph, ports: portsOver(redis), onEvent: event => heed(event), recordOf })
+  const heed = (event: EngineEvent): void => {
+    if (event.type === 'iteration_completed' && event.loop === 'end') onFinished(worked.shift() as number)
+    if (event.type === 'warning' || event.type.endsWith('_failed')) onFailed(new Error(JSON.stringify(event)))
+  }
+  return {
+    async fill(numbers) {
+      for (let from = 0; from < numbers.length; from += pushMost) {
+        await append(client, id, numbers.slice(from, from + pushMost))
+      }
+    },
+    start: async () => void (await engine.start()),
+    add: n => append(client, id, [n]),
+    close: async () => {
+      await engine.stop()
+      await Promise.all([redis.close(), client.close()])
+    },
+  }
 }
 
 async function append(redis: Redis, workflowId: string, numbers: readonly number[]): Promise<void> {

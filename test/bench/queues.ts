@@ -25,7 +25,7 @@ function arm(peer: Peer, url: string): Arm {
 }
 
 /** Rejects when an item is missing, doubled or out of order: a rate of something else would be worth nothing. */
-async function throughput(peer: Peer, url: string, items: number): Promise<Sample> {
+export async function throughput(peer: Peer, url: string, items: number): Promise<Sample> {
   let onFinished: (n: number) => void = () => undefined
   let onFailed: (error: unknown) => void = () => undefined
   const finished = new Promise<number>((resolve, reject) => {

@@ -15,6 +15,7 @@ import { plan } from './plan.ts'
 import { computing, isolation } from './pools.ts'
 import { queues } from './queues.ts'
 import { explored, simulated, week, year } from './sim.ts'
+import { recording, replaying } from './traces.ts'
 
 const benches: Record<string, readonly Bench[]> = {
   queues: [queues],
@@ -22,6 +23,7 @@ const benches: Record<string, readonly Bench[]> = {
   plan: [plan],
   sim: [simulated, explored, week, year],
   pools: [isolation, computing],
+  traces: [recording, replaying],
 }
 /** For one bench, all its rounds. */
 const minutesMax = 10
