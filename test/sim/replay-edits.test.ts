@@ -94,7 +94,13 @@ const edits: [string, (flow: Flow) => void, Affected][] = [
   ],
   // the node puts out its expression
   ['its limit moves', form('large', { condition_expression: 'data.counter.current > 8' }), { count: all }],
-  ['a variable that it reads changes', flow => void (flow.env.ABOVE = 10), { count: [7, 8, 9, 10] }],
+  [
+    'a variable that it reads changes',
+    flow => {
+      flow.env.ABOVE = 10
+    },
+    { count: [7, 8, 9, 10] },
+  ],
   [
     'a template changes',
     form('price', {
@@ -124,7 +130,9 @@ const edits: [string, (flow: Flow) => void, Affected][] = [
   ['a branch is removed', drop('note'), { count: small }],
   [
     'a branch is cut off',
-    flow => void (flow.edges = flow.edges.filter(({ id }) => id !== 'large-note')),
+    flow => {
+      flow.edges = flow.edges.filter(({ id }) => id !== 'large-note')
+    },
     { count: small },
   ],
   [
@@ -167,7 +175,13 @@ const edits: [string, (flow: Flow) => void, Affected][] = [
     },
     {},
   ],
-  ['the workflow has another name', flow => void (flow.name = 'Other'), {}],
+  [
+    'the workflow has another name',
+    flow => {
+      flow.name = 'Other'
+    },
+    {},
+  ],
   [
     'nodes and edges stand in another order',
     flow => {
@@ -183,7 +197,13 @@ const edits: [string, (flow: Flow) => void, Affected][] = [
     },
     {},
   ],
-  ['a variable that nobody reads changes', flow => void (flow.env.UNUSED = 2), {}],
+  [
+    'a variable that nobody reads changes',
+    flow => {
+      flow.env.UNUSED = 2
+    },
+    {},
+  ],
   [
     'limits and pools change',
     flow => {
