@@ -1,6 +1,7 @@
 /**
  * The traces of a daemon: a file for each definition that runs, another when it has grown, so many kept. Nothing waits for
- * the disk: what it cannot take is left out, whole iterations at a time, and a line says how many.
+ * the disk: what it cannot take is left out, whole iterations at a time, and a line says how many. Nor may recording take
+ * more than a tenth of the time: of loops that do little else than turn, only some chapters are recorded.
  *
  * D1 a file begins with a header, and holds of each holder of a loop all or what comes before a gap: what is recorded
  * goes to the file in which its chapter began. D2 a disk that fails costs traces, never a loop.
@@ -32,6 +33,11 @@ export type TraceFolderOptions = {
 }
 
 const waitingDefault = 32 * 1024 * 1024
+/** Milliseconds of recording that may be saved up, and the share of the time that it may take. */
+const budgetMs = 500
+const budgetShare = 0.1
+/** Writing a line is a part of what recording costs: the rest is noting what it holds, and the disk. Measured. */
+const wholeCost = 4
 /** After a disk has failed it is tried again. */
 const againMs = 60_000
 
@@ -47,12 +53,14 @@ export function openTraceFolder(
 
 export class TraceFolder {
   readonly #options: TraceFolderOptions
+  readonly #budget: Budget
   /** By workflow and definition. */
   readonly #traces = new Map<string, DefinitionTrace>()
 
   /** Throws `USAGE` when there can be no such folder. */
   constructor(options: TraceFolderOptions) {
     this.#options = options
+    this.#budget = new Budget(options.clock)
     try {
       mkdirSync(options.dir, { recursive: true })
     } catch (error) {
@@ -64,12 +72,38 @@ export class TraceFolder {
     const name = `${graph.workflow.id}\n${graph.hash}`
     const trace = this.#traces.get(name) ?? new DefinitionTrace(graph, this.#options)
     this.#traces.set(name, trace)
-    return line => trace.write(line)
+    const write = (line: TraceLine): void => this.#budget.spend(() => trace.write(line))
+    return Object.assign(write, { wants: () => this.#budget.isLeft })
   }
 
   /** Resolves when everything is on its way to the disk, or given up. */
   async close(): Promise<void> {
     await Promise.all([...this.#traces.values()].map(trace => trace.close()))
+  }
+}
+
+/** What recording may cost: a share of the time that passes, saved up for a while. */
+class Budget {
+  readonly #clock: Clock
+  #leftMs: number = budgetMs
+  #sinceMs: number
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#sinceMs = clock.monotonic()
+  }
+
+  get isLeft(): boolean {
+    const nowMs = this.#clock.monotonic()
+    this.#leftMs = Math.min(budgetMs, this.#leftMs + (nowMs - this.#sinceMs) * budgetShare)
+    this.#sinceMs = nowMs
+    return this.#leftMs > 0
+  }
+
+  spend(work: () => void): void {
+    const beganMs = this.#clock.monotonic()
+    work()
+    this.#leftMs -= (this.#clock.monotonic() - beganMs) * wholeCost
   }
 }
 
@@ -94,6 +128,10 @@ class DefinitionTrace {
     const nowMs = this.#options.clock.monotonic()
     this.#closeOld(nowMs)
     const file = this.#placeOf(line.instance, nowMs)
+    if (line.kind === 'gap') {
+      file?.gap(line)
+      return
+    }
     if (file === undefined || file.isFull) {
       if (line.kind === 'iteration') this.#missing.set(line.instance, (this.#missing.get(line.instance) ?? 0) + 1)
       return

@@ -18,7 +18,7 @@ import { readRuntime, readState } from '../store/run-store.ts'
 import type { EventSink } from '../trace/events.ts'
 import { LoopRecorder } from '../trace/recorder.ts'
 import type { TraceSink } from '../trace/trace.ts'
-import { errorNote, RecordingWitness } from '../trace/witness.ts'
+import { errorNote } from '../trace/witness.ts'
 import { abortedByAny } from './aborted-by-any.ts'
 import { Committer } from './committer.ts'
 import { deadLetterOf, type FailedItem, poisonOf } from './dead-letter.ts'
@@ -95,7 +95,7 @@ export class FlowRunner {
       state: new Map(),
       runtime: new Map(),
       delayUntil: (field, wakeAt) => this.#store.delayUntil(field, wakeAt),
-      ...(options.record === undefined ? {} : { witness: () => new RecordingWitness() }),
+      ...(options.record === undefined ? {} : { witness: () => this.#recorder?.witness() }),
     }
     this.#recorder = recorderOf(options, this.#store.holder)
     this.#runtime = new RuntimeCache(() => this.#read(() => readRuntime(ports.redis, graph.workflow.id)))
@@ -126,6 +126,7 @@ export class FlowRunner {
       return await this.#loop()
     } finally {
       leave()
+      this.#recorder?.end()
       deadlines.close()
       await instances.close()
       deadlines.close()

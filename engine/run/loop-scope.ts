@@ -22,5 +22,5 @@ export type LoopScope = {
   /** Stores when a delay ends, once (epoch milliseconds); answers the stored time. */
   delayUntil: (field: string, wakeAt: number) => Promise<number>
   /** Makes the one that watches an iteration, when it is recorded or replayed. */
-  witness?: () => Witness
+  witness?: () => Witness | undefined
 }

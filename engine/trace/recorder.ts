@@ -3,7 +3,7 @@ import { limits } from '../limits.ts'
 import type { Iteration } from '../run/iteration.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
 import type { IterationLine, OutcomeNote, TraceSink, WriteNotes } from './trace.ts'
-import { Notes } from './witness.ts'
+import { Notes, RecordingWitness, type Witness } from './witness.ts'
 
 export type Recorded = { run: string; loop: string; replica: number; instance: string }
 
@@ -15,6 +15,7 @@ export class LoopRecorder {
   #chapter = 1
   #iterations = 0
   #beganMs: number
+  #isRecording: boolean
 
   constructor(sink: TraceSink, where: Recorded, now: () => number) {
     this.#sink = sink
@@ -22,6 +23,12 @@ export class LoopRecorder {
     this.#now = now
     this.#holder = where.instance
     this.#beganMs = now()
+    this.#isRecording = sink.wants?.() ?? true
+  }
+
+  /** What an iteration of this chapter is to be seen by. */
+  witness(): Witness | undefined {
+    return this.#isRecording ? new RecordingWitness() : undefined
   }
 
   get isChapterOver(): boolean {
@@ -35,20 +42,32 @@ export class LoopRecorder {
   ): Promise<boolean> {
     if (!(await committer.settled())) return false
     await instances.renew()
+    this.end()
+    this.#isRecording = this.#sink.wants?.() ?? true
     this.#iterations = 0
     this.#beganMs = this.#now()
     this.#where = { ...this.#where, instance: `${this.#holder}.${++this.#chapter}` }
     return true
   }
 
+  /** Of what was not recorded, it is told how much. */
+  end(): void {
+    const { instance } = this.#where
+    if (this.#isRecording || this.#iterations === 0) return
+    this.#sink({ kind: 'gap', time: this.#now(), instance, iterations: this.#iterations })
+    this.#iterations = 0
+  }
+
   /** An iteration has ended, and will be committed unless the loop is aborted before. */
   ended(iteration: Iteration, entry: ClaimedEntry | undefined, outcome: OutcomeNote): void {
     this.#iterations += 1
+    if (!this.#isRecording) return
     this.#sink({ kind: 'iteration', time: this.#now(), ...this.#where, ...describe(iteration, entry, outcome) })
   }
 
   /** Redis has said so. */
   committed({ number, key }: Iteration): void {
+    if (!this.#isRecording) return
     this.#sink({ kind: 'commit', time: this.#now(), ...this.#where, iteration: number, key })
   }
 }

@@ -65,12 +65,13 @@ export type IterationLine = Where & {
 }
 
 export type CommitLine = Where & { kind: 'commit' }
-export type TraceLine = IterationLine | CommitLine
-export type TraceSink = (line: TraceLine) => void
+export type TraceLine = IterationLine | CommitLine | GapLine
+/** `wants`: asked when a chapter begins (see `LoopRecorder`); one that is not wanted is left out whole. */
+export type TraceSink = ((line: TraceLine) => void) & { readonly wants?: () => boolean }
 /** Where what a replay needs of this definition goes; undefined: nothing of it is recorded. */
 export type RecordOf = (graph: FlowGraph) => TraceSink | undefined
 
-/** So many iterations of one holder are missing from here on: nobody could keep up with writing them. */
+/** So many iterations of one holder are missing from here on: recording them would have cost too much. */
 export type GapLine = { kind: 'gap'; time: number; instance: string; iterations: number }
 
 export type TraceAbout = {
@@ -95,6 +96,7 @@ export function openTrace(
     return secrets.length === 0 ? blanked : withoutSecrets(blanked, secrets)
   }
   return line => {
+    if (line.kind === 'gap') return put(line)
     const { kind, time, instance, run, loop, replica, iteration, key, ...said } = line
     put({
       ...(hide(said as unknown as JsonObject) as JsonObject),

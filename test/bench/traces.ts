@@ -18,7 +18,7 @@ import { throughput } from './queues.ts'
 
 export const recording: Bench = {
   title: 'two loops over a real Redis, recorded to a file or not',
-  size: { full: 5_000, quick: 1_000 },
+  size: { full: 100_000, quick: 1_000 },
   async open() {
     const server = await RedisServer.start()
     const dir = mkdtempSync(join(tmpdir(), 'theoneeye-bench-'))
