@@ -53,6 +53,9 @@ export const faultKinds = {
 export type FaultKind = keyof typeof faultKinds
 export const allFaultKinds = Object.keys(faultKinds) as FaultKind[]
 
+/** How long an operation may take by a fault: the last is longer than a lease. */
+export const latencySpikesMs = [30, 200, 1_500, 11_000] as const
+
 export function isFaultKind(text: string): text is FaultKind {
   return Object.hasOwn(faultKinds, text)
 }

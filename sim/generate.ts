@@ -6,7 +6,7 @@ import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { JsonObject } from '../engine/json.ts'
 import { queuesOf } from './arrivals.ts'
 import { editMax } from './edits.ts'
-import { allFaultKinds, type FaultKind } from './faults.ts'
+import { allFaultKinds, type FaultKind, latencySpikesMs } from './faults.ts'
 import type { Plan, PlanEvent, PlanSettings } from './plan.ts'
 import { Draws } from './random.ts'
 import type { Subject } from './subject.ts'
@@ -168,7 +168,7 @@ function actorOf(kind: FaultKind): PlanEvent['actor'] {
 }
 
 function argsOf(kind: FaultKind, key: string, draws: Draws): JsonObject {
-  if (kind === 'latency') return { ms: draws.pick(`${key} ms`, [30, 200, 1_500, 11_000]) }
+  if (kind === 'latency') return { ms: draws.pick(`${key} ms`, latencySpikesMs) }
   if (kind === 'loading' || kind === 'readonly' || kind === 'oom' || kind === 'failover')
     return { ms: draws.pick(`${key} ms`, [5, 100, 3_000]) }
   if (/^(http-(error|status|timeout)|disk-full)$/.test(kind))

@@ -7,7 +7,7 @@ import type { FlowLoop } from '../../engine/graph/flow-graph.ts'
 import { inLeases, limits } from '../../engine/limits.ts'
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import { keysOf, replicaName } from '../../engine/store/keys.ts'
-import type { FaultKind, OperationName } from '../faults.ts'
+import { type FaultKind, latencySpikesMs, type OperationName } from '../faults.ts'
 import type { LifeNews } from '../life.ts'
 import { hasItems } from '../places.ts'
 import type { Applied } from '../server.ts'
@@ -30,6 +30,9 @@ class Waking implements Invariant {
   readonly #hung = new Set<string>()
   readonly #paused = new Set<number>()
   #nextLookMs = 0
+  #nowMs = 0
+  /** What is behind a slow operation on its connection, a wake-up too, is as late. */
+  #slowUntilMs = 0
 
   constructor({ graph, report }: InvariantContext) {
     this.#report = report
@@ -42,6 +45,8 @@ class Waking implements Invariant {
   applied({ op, loop, args, outcome, ms, db }: Applied): void {
     if (op === 'wait' && outcome.ok && outcome.reply === null) this.#waiting.add(args[0] as string)
     else if (loop !== '' && op !== 'wake') this.#acts(loop)
+    this.#nowMs = ms
+    if (ms < this.#slowUntilMs) this.#missedMs.clear()
     if (ms < this.#nextLookMs) return
     this.#nextLookMs = ms + lookMs
     for (const each of this.#loops) this.#look(each, db, ms)
@@ -49,6 +54,7 @@ class Waking implements Invariant {
 
   disturbed(kind: FaultKind, { loop }: OperationName): void {
     if (kind === 'worker-hang') this.#hung.add(loop)
+    if (kind === 'latency') this.#slowUntilMs = this.#nowMs + Math.max(...latencySpikesMs)
     this.#missedMs.clear()
   }
 

@@ -67,6 +67,11 @@ describe('waking', () => {
     expect(run(life => life.waits(room).seconds(1, 11))).toHaveLength(1)
     expect(run(life => life.inLine().waits(room).seconds(1, 12))).toEqual([])
   })
+  it('waits for a slow operation, behind which the wake-up may be, and then judges', () => {
+    const slow = (life: Life): Life => life.waits().item().disturbed('latency').seconds(1, 20)
+    expect(run(life => slow(life))).toEqual([])
+    expect(run(life => slow(life).seconds(21, 23))).toHaveLength(1)
+  })
   it('holds when nothing came, or not long ago', () => {
     expect(run(life => life.waits().seconds(1, 30))).toEqual([])
     expect(run(life => life.waits().seconds(1, 30).item().seconds(31, 41))).toEqual([])
