@@ -70,7 +70,7 @@ describe('waking', () => {
   it('waits for a slow operation, behind which the wake-up may be, and then judges', () => {
     const slow = (life: Life): Life => life.waits().item().disturbed('latency').seconds(1, 20)
     expect(run(life => slow(life))).toEqual([])
-    expect(run(life => slow(life).seconds(21, 23))).toHaveLength(1)
+    expect(run(life => slow(life).seconds(21, 22))).toHaveLength(1)
   })
   it('holds when nothing came, or not long ago', () => {
     expect(run(life => life.waits().seconds(1, 30))).toEqual([])
@@ -92,8 +92,8 @@ describe('waking', () => {
     expect(run(life => before(life.waits().item()).seconds(1, 60))).toEqual([])
   })
   it('begins anew when a fault strikes, or a daemon wakes up', () => {
-    expect(run(life => life.waits().item().seconds(1, 10).disturbed('latency').seconds(11, 20))).toEqual([])
-    expect(run(life => life.waits().item().seconds(1, 10).disturbed('latency').seconds(11, 22))).toHaveLength(1)
+    expect(run(life => life.waits().item().seconds(1, 10).disturbed('reply-lost').seconds(11, 20))).toEqual([])
+    expect(run(life => life.waits().item().seconds(1, 10).disturbed('reply-lost').seconds(11, 22))).toHaveLength(1)
     expect(run(life => life.life('pauses').waits().item().seconds(1, 30).life('wakes').seconds(31, 42))).toHaveLength(1)
   })
 })
