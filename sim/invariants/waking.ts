@@ -46,14 +46,14 @@ class Waking implements Invariant {
     if (op === 'wait' && outcome.ok && outcome.reply === null) this.#waiting.add(args[0] as string)
     else if (loop !== '' && op !== 'wake') this.#acts(loop)
     this.#nowMs = ms
-    if (ms < this.#slowUntilMs) this.#missedMs.clear()
-    if (ms < this.#nextLookMs) return
+    if (ms < Math.max(this.#slowUntilMs, this.#nextLookMs)) return
     this.#nextLookMs = ms + lookMs
     for (const each of this.#loops) this.#look(each, db, ms)
   }
 
   disturbed(kind: FaultKind, { loop }: OperationName): void {
     if (kind === 'worker-hang') this.#hung.add(loop)
+    // what is missed is counted from then on
     if (kind === 'latency') this.#slowUntilMs = this.#nowMs + Math.max(...latencySpikesMs)
     this.#missedMs.clear()
   }
