@@ -1,28 +1,30 @@
 /** `/docs`: the OpenAPI document of the API, for programs and as a page without scripts. */
 import type { FastifyInstance } from 'fastify'
 import type { JsonObject } from '../engine/json.ts'
-import { openApiDocument } from './openapi.ts'
 import { version } from './version.ts'
 
 export function addDocsRoutes(app: FastifyInstance): void {
-  let made: { document: string; page: string } | undefined
-  // most daemons are never asked
+  let made: Promise<{ document: string; page: string }> | undefined
   const docs = () => {
-    if (made === undefined) {
-      const document = openApiDocument()
-      made = { document: JSON.stringify(document), page: pageOf(document) }
-    }
+    made ??= makeDocs()
     return made
   }
   for (const url of ['/docs/openapi.json', '/api/openapi.json']) {
-    app.get(url, async (_request, reply) => reply.type('application/json; charset=utf-8').send(docs().document))
+    app.get(url, async (_request, reply) => reply.type('application/json; charset=utf-8').send((await docs()).document))
   }
   app.get('/docs', async (_request, reply) =>
     reply
       .type('text/html; charset=utf-8')
       .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-      .send(docs().page),
+      .send((await docs()).page),
   )
+}
+
+/** Loaded when somebody asks: most daemons are never asked, and all want to start soon. */
+async function makeDocs(): Promise<{ document: string; page: string }> {
+  const { openApiDocument } = await import('./openapi.ts')
+  const document = openApiDocument()
+  return { document: JSON.stringify(document), page: pageOf(document) }
 }
 
 type Line = { method: string; path: string; operation: JsonObject }
