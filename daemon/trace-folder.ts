@@ -38,6 +38,8 @@ const budgetMs = 500
 const budgetShare = 0.1
 /** Writing a line is a part of what recording costs: the rest is noting what it holds, and the disk. Measured. */
 const wholeCost = 4
+/** Chapters whose file is remembered; far more than are being written at a time. */
+const placesMax = 10_000
 /** After a disk has failed it is tried again. */
 const againMs = 60_000
 
@@ -153,7 +155,11 @@ class DefinitionTrace {
     const known = this.#places.get(instance)
     if (known !== undefined && !known.hasFailed) return known
     const file = this.#fileNow(nowMs)
-    if (file !== undefined) this.#places.set(instance, file)
+    if (file === undefined) return undefined
+    this.#places.set(instance, file)
+    // chapters end without a word
+    const [oldest = ''] = this.#places.size > placesMax ? this.#places.keys() : []
+    this.#places.delete(oldest)
     return file
   }
 
