@@ -76,6 +76,7 @@ export class Daemon {
   readonly #place: Place
   #child: ChildProcess | undefined
   #exit: Promise<number | string> = Promise.resolve(0)
+  #ready: Promise<void> = Promise.resolve()
   #wanted = false
   isStopped = false
   /** The last lines of its log and of stderr, for when something is wrong. */
@@ -123,6 +124,8 @@ export class Daemon {
   async stop(): Promise<number | string> {
     this.#wanted = false
     this.resume()
+    // one that has just been started again knows no signals yet
+    await this.#ready
     const late = setTimeout(() => this.#child?.kill('SIGKILL'), 45_000)
     this.#child?.kill('SIGTERM')
     const end = await this.#exit
@@ -159,7 +162,8 @@ export class Daemon {
       await new Promise(resolve => setTimeout(resolve, restartMs))
       if (this.#wanted) await this.#spawn()
     })
-    return Promise.race([ready, this.#exit.then(() => undefined)])
+    this.#ready = Promise.race([ready, this.#exit.then(() => undefined)])
+    return this.#ready
   }
 
   #note(line: string): void {
