@@ -8,6 +8,7 @@ import type { JsonObject } from '../engine/json.ts'
 import { limits } from '../engine/limits.ts'
 import { type ApiContext, param } from './api-context.ts'
 import type { CatalogueEntry } from './catalogue.ts'
+import { ApiError } from './http-errors.ts'
 import { viewWorkflow } from './workflow-view.ts'
 
 /** What a client may say. */
@@ -25,9 +26,20 @@ export function addWatchRoutes(app: FastifyInstance, context: ApiContext): void 
   })
   app.register(websocket, { options: { maxPayload: messageBytesMax } })
   app.register(async scope => {
-    scope.get('/ws/workflow/:id', { websocket: true }, (socket, request) => {
-      const after = (request.query as { last_event_id?: string }).last_event_id
-      void new Connection(socket, param(request, 'id'), context).open(after)
+    scope.route({
+      method: 'GET',
+      url: '/ws/workflow/:id',
+      handler: () => {
+        throw new ApiError(
+          400,
+          'VALIDATION_ERROR',
+          'Cannot answer here but over a WebSocket; connect with ws:// or wss://',
+        )
+      },
+      wsHandler: (socket, request) => {
+        const after = (request.query as { last_event_id?: string }).last_event_id
+        void new Connection(socket, param(request, 'id'), context).open(after)
+      },
     })
   })
 }

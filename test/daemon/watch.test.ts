@@ -148,6 +148,11 @@ describe('/ws/workflow/ID', () => {
     const unknown = new Client(url, '/ws/workflow/nothing')
     expect(await unknown.closed).toBe(4404)
     expect(unknown.heard).toMatchObject([{ type: 'error', error_code: 'WORKFLOW_UNKNOWN' }])
+    const plain = await fetch(`${url}/ws/workflow/shout`, { headers: { connection: 'close' } })
+    expect([plain.status, await plain.json()]).toEqual([
+      400,
+      expect.objectContaining({ error_code: 'VALIDATION_ERROR' }),
+    ])
     const elsewhere = new Client(url, '/ws/workflow/shout', { origin: 'https://evil.test' })
     expect(await elsewhere.closed).toBe(403)
     const client = new Client(url, '/ws/workflow/shout')
