@@ -10,15 +10,14 @@ import { toSource } from '../engine/trace/trace.ts'
 export const itemsQueue = 'items'
 
 /** Throws `LOOP_UNKNOWN`. */
-export function cutLoop(graph: FlowGraph, id: string): JsonObject {
+export function requireLoop(graph: FlowGraph, id: string): FlowLoop {
   const loop = graph.loops.find(each => each.id === id)
-  if (loop === undefined) {
-    const known = graph.loops.map(each => each.id).join(', ')
-    throw new EngineError(
-      'LOOP_UNKNOWN',
-      `Cannot find loop "${id}" of workflow "${graph.workflow.id}": it has ${known}`,
-    )
-  }
+  if (loop !== undefined) return loop
+  const known = graph.loops.map(each => each.id).join(', ')
+  throw new EngineError('LOOP_UNKNOWN', `Cannot find loop "${id}" of workflow "${graph.workflow.id}": it has ${known}`)
+}
+
+export function cutLoop(graph: FlowGraph, loop: FlowLoop): JsonObject {
   const source = toSource(graph.workflow) as { nodes: JsonObject[]; edges: JsonObject[] } & JsonObject
   const inside = new Set(loop.nodes.map(node => node.id))
   const reader = { id: readerOf(loop), type: 'queue-reader', data: { form: { queue_name: itemsQueue } } }

@@ -2,6 +2,17 @@
 import { hashText } from '../engine/hash.ts'
 import type { IterationLine } from '../engine/trace/trace.ts'
 
+/** The item that an iteration processed; what its producer made itself has its id from the iteration's key. */
+export function itemIdOf({ entry, key }: IterationLine): string {
+  return entry === null ? hashText(key) : entry.item.id
+}
+
+/** The `prefix` of the iteration that pushed its item; undefined when its producer made it, or somebody outside did. */
+export function parentOf({ entry }: IterationLine): string | undefined {
+  const end = entry?.key.lastIndexOf('.') ?? -1
+  return end < 0 ? undefined : entry?.key.slice(0, end)
+}
+
 export class ItemPath {
   readonly #id: string
   /** What the keys of the items that they pushed begin with. */
@@ -12,11 +23,11 @@ export class ItemPath {
   }
 
   /** Whether an iteration belongs to it; to be asked in the order of the trace. */
-  has({ entry, key, prefix }: IterationLine): boolean {
-    const isOwn = entry === null ? hashText(key) === this.#id : entry.item.id === this.#id
-    const parent = entry?.key.slice(0, entry.key.lastIndexOf('.'))
-    if (!isOwn && (parent === undefined || !this.#prefixes.has(parent))) return false
-    this.#prefixes.add(prefix)
+  has(line: IterationLine): boolean {
+    const parent = parentOf(line)
+    const isPushed = parent !== undefined && this.#prefixes.has(parent)
+    if (!isPushed && itemIdOf(line) !== this.#id) return false
+    this.#prefixes.add(line.prefix)
     return true
   }
 }

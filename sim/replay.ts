@@ -18,17 +18,10 @@ import type { LoopScope } from '../engine/run/loop-scope.ts'
 import { isWithoutItem } from '../engine/run/node-answer.ts'
 import { compareDecisions, compareReached, type Difference, nodeOf } from '../engine/trace/compare.ts'
 import { describe } from '../engine/trace/recorder.ts'
-import {
-  type IterationLine,
-  type OutcomeNote,
-  parseHeader,
-  parseLine,
-  readIteration,
-  type TraceHeader,
-  unreadable,
-} from '../engine/trace/trace.ts'
+import type { IterationLine, OutcomeNote, TraceHeader } from '../engine/trace/trace.ts'
 import { errorNote } from '../engine/trace/witness.ts'
 import { settled } from './clock.ts'
+import { readTrace, type TraceEntry } from './read-trace.ts'
 import { ReplayWitness } from './replay-witness.ts'
 
 export type Verdict =
@@ -65,35 +58,9 @@ export async function replayTrace(
   name: string,
   options: ReplayOptions,
 ): Promise<ReplayReport> {
-  const report: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, unreplayable: 0, truncated: false }
-  let replayer: Replayer | undefined
-  let number = 0
-  for await (const text of lines) {
-    if (report.truncated) throw unreadable(name, `line ${number} is no JSON object`)
-    number += 1
-    if (replayer === undefined) {
-      replayer = new Replayer(parseHeader(text, name), name, options)
-      continue
-    }
-    const line = parseLine(text)
-    report.truncated = line === undefined
-    if (line?.kind === 'gap') replayer.lose(String(line.instance))
-    const iteration = line === undefined ? undefined : readIteration(line, { name, line: number })
-    if (iteration === undefined) continue
-    if (replayer.isLost(iteration)) {
-      report.unreplayable += 1
-      continue
-    }
-    const verdict = await replayer.replay(iteration)
-    if (options.follows?.(iteration) === false) continue
-    report.iterations += 1
-    report[verdict.kind] += 1
-    if (verdict.kind === 'identical') options.onIdentical?.(iteration)
-    else options.onVerdict(iteration, verdict)
-  }
-  if (replayer === undefined) throw unreadable(name, 'it is empty')
-  await replayer.close()
-  return report
+  const { reader, truncated } = await readTrace(lines, name, header => new Replayer(header, name, options))
+  await reader.close()
+  return { ...reader.counts, truncated }
 }
 
 /** So many holders of one replica are remembered: one that was paused may still work while the next one does. */
@@ -105,6 +72,8 @@ const stopped: Clock = { now: () => 0, monotonic: () => 0, sleep: never, until: 
 const atOnce: Clock = { ...stopped, sleep: () => Promise.resolve() }
 
 class Replayer {
+  readonly counts = { iterations: 0, identical: 0, diverged: 0, stale: 0, unreplayable: 0 }
+  readonly #options: ReplayOptions
   readonly #graph: FlowGraph
   readonly #loops: ReadonlyMap<string, FlowLoop>
   /** Nodes that only one of the two workflows has. */
@@ -115,6 +84,7 @@ class Replayer {
 
   constructor(header: TraceHeader, name: string, options: ReplayOptions) {
     const { registry, workflow } = options
+    this.#options = options
     this.#graph = requireWorkflow(workflow?.source ?? header.workflow, { registry, name: workflow?.name ?? name })
     this.#loops = new Map(this.#graph.loops.map(loop => [loop.id, loop]))
     const recorded = new Set((header.workflow.nodes as { id: string }[]).map(({ id }) => id))
@@ -122,16 +92,30 @@ class Replayer {
     this.#unshared = new Set([...recorded, ...here].filter(id => !recorded.has(id) || !here.has(id)))
   }
 
-  /** Some of this holder's iterations are missing: what its nodes remember from now on, nobody knows. */
-  lose(instance: string): void {
-    this.#lost.add(instance)
+  async read({ line, iteration }: TraceEntry): Promise<void> {
+    const { counts } = this
+    // some of this holder's iterations are missing: what its nodes remember from now on, nobody knows
+    if (line.kind === 'gap') this.#lost.add(String(line.instance))
+    if (iteration === undefined) return
+    if (this.#lost.has(iteration.instance)) {
+      counts.unreplayable += 1
+      return
+    }
+    const { follows, onIdentical, onVerdict } = this.#options
+    const verdict = await this.#replay(iteration)
+    if (follows?.(iteration) === false) return
+    counts.iterations += 1
+    counts[verdict.kind] += 1
+    if (verdict.kind === 'identical') onIdentical?.(iteration)
+    else onVerdict(iteration, verdict)
   }
 
-  isLost({ instance }: IterationLine): boolean {
-    return this.#lost.has(instance)
+  async close(): Promise<void> {
+    for (const holders of this.#held.values()) for (const instances of holders.values()) await instances.close()
+    this.#held.clear()
   }
 
-  async replay(line: IterationLine): Promise<Verdict> {
+  async #replay(line: IterationLine): Promise<Verdict> {
     const loop = this.#loops.get(line.loop)
     const gone = { node_id: line.loop, field: 'loop', expected: line.loop, seen: null }
     if (loop === undefined) return { kind: 'diverged', before: [], ...gone }
@@ -154,11 +138,6 @@ class Replayer {
     return stale === undefined
       ? { kind: 'identical' }
       : { kind: 'stale', node_id: nodeOf(stale.at), field: stale.field }
-  }
-
-  async close(): Promise<void> {
-    for (const holders of this.#held.values()) for (const instances of holders.values()) await instances.close()
-    this.#held.clear()
   }
 
   /** Answers question after question until the iteration has ended, and then what is still under way. */

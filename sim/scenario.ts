@@ -7,7 +7,7 @@ import { requireWorkflow } from '../engine/graph/load-workflow.ts'
 import type { JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { withArrivals } from './arrivals.ts'
-import { cutLoop } from './cut-loop.ts'
+import { cutLoop, requireLoop } from './cut-loop.ts'
 import { allFaultKinds, type FaultKind, isFaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { type HttpRule, inputsHash, saidOutside } from './outside.ts'
@@ -51,8 +51,7 @@ async function inputsOf(
 ): Promise<{ workflow: JsonObject; files: Record<string, string> }> {
   const written = scenario.workflow
   const whole = typeof written === 'string' ? await source.readWorkflow(written) : workflowOf(source.name, written)
-  const { registry, name } = source
-  const plain = scenario.only === undefined ? whole : cutLoop(requireWorkflow(whole, { registry, name }), scenario.only)
+  const plain = scenario.only === undefined ? whole : loopOf(whole, scenario.only, source)
   const arrivals = scenario.arrivals.flatMap(({ queue, at, items }) =>
     items.map(data => ({ queue, at: readTime(at), data })),
   )
@@ -63,6 +62,11 @@ async function inputsOf(
   })
   const http = rules.length === 0 ? {} : { [saidOutside.http]: JSON.stringify(rules) }
   return { workflow, files: { ...scenario.files, ...files, ...http } }
+}
+
+function loopOf(whole: JsonObject, id: string, { registry, name }: ScenarioSource): JsonObject {
+  const graph = requireWorkflow(whole, { registry, name })
+  return cutLoop(graph, requireLoop(graph, id))
 }
 
 function workflowOf(id: string, written: Exclude<Scenario['workflow'], string>): JsonObject {

@@ -3,13 +3,14 @@
  * alone, the item, what the outside answered. It fails for as long as the item does.
  */
 import { stringify } from 'yaml'
-import { EngineError } from '../engine/errors.ts'
 import { requireWorkflow } from '../engine/graph/load-workflow.ts'
-import type { JsonObject } from '../engine/json.ts'
+import type { Json, JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
-import { type IterationLine, parseHeader, parseLine, readIteration, type TraceHeader } from '../engine/trace/trace.ts'
-import { cutLoop, itemsQueue, readerOf } from './cut-loop.ts'
+import type { IterationLine, TraceHeader } from '../engine/trace/trace.ts'
+import { decodeAnswer } from '../engine/trace/witness.ts'
+import { cutLoop, itemsQueue, readerOf, requireLoop } from './cut-loop.ts'
 import { ItemPath } from './item-path.ts'
+import { readTrace } from './read-trace.ts'
 
 export type Wanted = { item: string } | { deadLetter: string }
 
@@ -22,21 +23,13 @@ export async function findIteration(
 ): Promise<FoundIteration | undefined> {
   let found: FoundIteration | undefined
   const fits = fitting(wanted)
-  for (const { file, lines } of traces) {
-    let header: TraceHeader | undefined
-    let number = 0
-    for await (const text of lines) {
-      number += 1
-      if (header === undefined) {
-        header = parseHeader(text, file)
-        continue
-      }
-      const json = parseLine(text)
-      const line = json && readIteration(json, { name: file, line: number })
-      if (line === undefined || line.outcome.as === 'none' || !fits(line)) continue
-      if (found?.line.outcome.as !== 'failed' || line.outcome.as === 'failed') found = { header, line, file }
-    }
-  }
+  for (const { file, lines } of traces)
+    await readTrace(lines, file, header => ({
+      read({ iteration: line }) {
+        if (line === undefined || line.outcome.as === 'none' || !fits(line)) return
+        if (found?.line.outcome.as !== 'failed' || line.outcome.as === 'failed') found = { header, line, file }
+      },
+    }))
   return found
 }
 
@@ -55,16 +48,14 @@ export type ScenarioOptions = {
   workflow?: string
 }
 
-/** The scenario as YAML. Throws `WORKFLOW_INVALID` when the recorded workflow can't be loaded here. */
+/** The scenario as YAML. Throws `WORKFLOW_INVALID` when the recorded workflow can't be loaded here, `LOOP_UNKNOWN`. */
 export function scenarioOf({ header, line, file }: FoundIteration, options: ScenarioOptions): string {
   const graph = requireWorkflow(header.workflow, { registry: options.registry, name: file })
-  const loop = graph.loops.find(each => each.id === line.loop)
-  if (loop === undefined)
-    throw new EngineError('LOOP_UNKNOWN', `Cannot find loop "${line.loop}" in the trace "${file}"`)
+  const loop = requireLoop(graph, line.loop)
   const failed = line.outcome.as === 'failed' ? line.outcome : undefined
   const where =
     options.workflow === undefined
-      ? { workflow: inline(cutLoop(graph, loop.id)) }
+      ? { workflow: inline(cutLoop(graph, loop)) }
       : { workflow: options.workflow, only: loop.id }
   const http = line.calls.filter(({ op }) => op === 'http').map(ruleOf)
   const files = filesOf(line)
@@ -108,9 +99,8 @@ function ruleOf({ ask, answer, error }: IterationLine['calls'][number]): JsonObj
 /** What was read from the beginning of files, as texts. */
 function filesOf({ calls }: IterationLine): Record<string, string> {
   const reads = calls.filter(({ op, ask, answer }) => op === 'read' && ask.offset === 0 && typeof answer === 'string')
-  return Object.fromEntries(
-    reads.map(({ ask, answer }) => [String(ask.path), Buffer.from(answer as string, 'latin1').toString('utf8')]),
-  )
+  const textOf = (answer: Json | undefined): string => new TextDecoder().decode(decodeAnswer('read', answer ?? null))
+  return Object.fromEntries(reads.map(({ ask, answer }) => [String(ask.path), textOf(answer)]))
 }
 
 /** As scenarios write a workflow. */

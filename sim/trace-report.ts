@@ -2,16 +2,10 @@
  * `theoneeye report TRACE`: what a trace holds, read line by line, whatever its size; what is kept of it for the page is
  * bounded. Of very many iterations a sample is kept, evenly, and all that failed.
  */
-import { hashText } from '../engine/hash.ts'
 import type { JsonObject } from '../engine/json.ts'
-import {
-  type IterationLine,
-  parseHeader,
-  parseLine,
-  readIteration,
-  type TraceHeader,
-  unreadable,
-} from '../engine/trace/trace.ts'
+import type { IterationLine, TraceHeader } from '../engine/trace/trace.ts'
+import { itemIdOf, parentOf } from './item-path.ts'
+import { readTrace, type TraceEntry } from './read-trace.ts'
 
 /** Most iterations that the page holds, and most lines of a simulation, of which the last are drawn. */
 export const reportMax = { rows: 30_000, failed: 5_000, simLines: 1_500, textUnits: 300 } as const
@@ -52,22 +46,8 @@ export type TraceSummary = {
 
 /** `name` is for errors. Rejects with `USAGE` when it is no trace. */
 export async function summarize(lines: AsyncIterable<string>, name: string): Promise<TraceSummary> {
-  let summary: Summarizer | undefined
-  let number = 0
-  let broken: number | undefined
-  for await (const text of lines) {
-    number += 1
-    if (broken !== undefined) throw unreadable(name, `line ${broken} is no JSON object`)
-    if (summary === undefined) summary = new Summarizer(parseHeader(text, name))
-    else if (text.trim() !== '') {
-      const line = parseLine(text)
-      // the last one may be cut off; any other is a fault
-      if (line === undefined) broken = number
-      else summary.read(line, text, { name, line: number })
-    }
-  }
-  if (summary === undefined) throw unreadable(name, 'it is empty')
-  return summary.end(broken !== undefined)
+  const { reader, truncated } = await readTrace(lines, name, header => new Summarizer(header))
+  return { ...reader.end(), truncated }
 }
 
 class Summarizer {
@@ -86,24 +66,22 @@ class Summarizer {
     this.#header = header
   }
 
-  read(line: JsonObject, text: string, place: { name: string; line: number }): void {
-    const iteration = readIteration(line, place)
+  read({ line, iteration, text }: TraceEntry): void {
     if (iteration !== undefined) this.#iteration(iteration)
     else if (line.kind === 'commit') this.#commit(line)
     else if (typeof line.ms === 'number') this.#simulated(text)
   }
 
-  end(truncated: boolean): TraceSummary {
-    const rows = this.#rows.map(({ number: _, ...row }) => row)
-    const lanes = [...this.#lanes.values()].map(({ lane }) => lane)
-    const { header, iterations, oneIn, failedLeft, simLines } = {
+  end(): Omit<TraceSummary, 'truncated'> {
+    return {
       header: this.#header,
+      lanes: [...this.#lanes.values()].map(({ lane }) => lane),
+      rows: this.#rows.map(({ number: _, ...row }) => row),
       iterations: this.#iterations,
       oneIn: this.#oneIn,
       failedLeft: this.#failedLeft,
       simLines: this.#simLines.slice(-reportMax.simLines),
     }
-    return { header, lanes, rows, iterations, oneIn, failedLeft, simLines, truncated }
   }
 
   #iteration(line: IterationLine): void {
@@ -161,16 +139,17 @@ class Summarizer {
   }
 }
 
-function rowOf({ time, iteration, entry, key, prefix, outcome, writes }: IterationLine, lane: number): Row {
+function rowOf(line: IterationLine, lane: number): Row {
+  const { time, iteration, prefix, outcome, writes } = line
   const error = outcome.as === 'failed' ? short(`${outcome.node}: ${outcome.error.code} ${outcome.error.message}`) : ''
   return {
     time,
     lane,
     iteration,
     status: error === '' ? 'lost' : 'failed',
-    item: entry === null ? hashText(key) : entry.item.id,
+    item: itemIdOf(line),
     prefix,
-    parent: entry === null ? '' : entry.key.slice(0, Math.max(0, entry.key.lastIndexOf('.'))),
+    parent: parentOf(line) ?? '',
     to: short([...new Set(writes.pushes.map(({ queue }) => queue))].join(', ')),
     error,
   }

@@ -9,7 +9,7 @@ import { EngineError } from '../errors.ts'
 import type { FlowGraph, Workflow } from '../graph/flow-graph.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
-import { redactWorkflow, secretsOf, withoutPaths, withoutSecrets } from './redact.ts'
+import { pathsRedactor, redactWorkflow, secretsOf, withoutSecrets } from './redact.ts'
 import type { CallNote, ErrorNote, ReadNotes, StepNote } from './witness.ts'
 
 export const traceFormat = 1
@@ -76,7 +76,7 @@ export type GapLine = { kind: 'gap'; time: number; instance: string; iterations:
 
 export type TraceAbout = {
   engine: string
-  source: TraceHeader['source'] /** See `withoutPaths`. */
+  source: TraceHeader['source'] /** See `pathsRedactor`. */
   redact?: readonly string[]
 }
 
@@ -91,10 +91,8 @@ export function openTrace(
   const workflow = withoutSecrets(redactWorkflow(graph, toSource(graph.workflow)), secrets) as JsonObject
   put({ kind: 'header', format: traceFormat, engine, source, workflow, hash: graph.hash })
   if (secrets.length + redact.length === 0) return put
-  const hide = (said: Json): Json => {
-    const blanked = redact.length === 0 ? said : withoutPaths(said, redact)
-    return secrets.length === 0 ? blanked : withoutSecrets(blanked, secrets)
-  }
+  const blanked = pathsRedactor(redact)
+  const hide = (said: Json): Json => (secrets.length === 0 ? blanked(said) : withoutSecrets(blanked(said), secrets))
   return line => {
     if (line.kind === 'gap') return put(line)
     const { kind, time, instance, run, loop, replica, iteration, key, ...said } = line

@@ -1,6 +1,7 @@
-/** `theoneeye report`: what is kept of a trace of any size, and the page as somebody uses it. */
+/** What reads a trace: `theoneeye report` and `to-scenario`; what is kept of a trace of any size, and the page as somebody uses it. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { findIteration } from '../../sim/to-scenario.ts'
 import { reportMax, summarize } from '../../sim/trace-report.ts'
 import { tracePage } from '../../sim/trace-report-page.ts'
 import { look } from '../support/chromium.ts'
@@ -37,6 +38,17 @@ async function* linesOf(lines: Iterable<object | string>): AsyncGenerator<string
   for (const line of lines) yield typeof line === 'string' ? line : JSON.stringify(line)
 }
 
+describe('findIteration', () => {
+  it('reads as all who read a trace do: a cut-off last line is left out, any other refused, and so is an empty file', async () => {
+    const find = (lines: AsyncIterable<string>) => findIteration([{ file: 't', lines }], { deadLetter: 'dl-a.1' })
+    const letter = iteration('a', 1, failed)
+    expect(await find(linesOf([letter, '{"kind": "iter']))).toMatchObject({ file: 't', line: { key: 'a.1' } })
+    async function* nothing(): AsyncGenerator<string> {}
+    for (const lines of [linesOf(['{"kind": "iter', letter]), nothing()])
+      expect(await errorOf(() => find(lines))).toMatchObject({ code: 'USAGE' })
+  })
+})
+
 describe('summarize', () => {
   it('tells what committed, what failed, and what was never confirmed', async () => {
     const lines = [
@@ -71,11 +83,10 @@ describe('summarize', () => {
   })
 
   it('leaves a cut-off last line out, and refuses what is no trace', async () => {
-    expect(await summarize(linesOf([iteration('a', 1), '{"kind": "iter']), 't')).toMatchObject({
-      iterations: 1,
-      truncated: true,
-    })
-    const wrong = [['{"kind": "iter', iteration('a', 1)], [{ ...iteration('a', 1), steps: 1 }]]
+    // an empty one is what a cut-off gzip ends with
+    for (const cut of ['{"kind": "iter', ''])
+      expect(await summarize(linesOf([iteration('a', 1), cut]), 't')).toMatchObject({ iterations: 1, truncated: true })
+    const wrong = [['{"kind": "iter', iteration('a', 1)], ['', iteration('a', 1)], [{ ...iteration('a', 1), steps: 1 }]]
     for (const lines of wrong) {
       expect(await errorOf(() => summarize(linesOf(lines), 't'))).toMatchObject({ code: 'USAGE' })
     }
