@@ -9,7 +9,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
-import { Piscina } from 'piscina'
 import { messageOf } from '../engine/errors.ts'
 import type { Log, LoopWorker, Pools, Redis, WorkerListener } from '../engine/ports.ts'
 import type { ExitCause, LoopTask, WorkerHealth } from '../engine/run/pool-protocol.ts'
@@ -144,6 +143,8 @@ class ThreadWorker extends Hosted implements LoopWorker {
 
   async #run(start: WorkerStart, port: MessageChannel['port2']): Promise<ExitCause> {
     const { memoryMbMax } = start.task
+    // most daemons have no threads, and all of them want to start quickly
+    const { Piscina } = await import('piscina')
     const pool = new Piscina({
       filename: entry.href,
       minThreads: 0,

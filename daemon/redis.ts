@@ -146,11 +146,15 @@ export class RealRedis implements Redis {
 
   /** What matters for keeping data, as far as the server tells. */
   async describe(): Promise<ServerDescription> {
-    const info = await this.#unlessForbidden(client => client.info(), '')
     const config = async (name: string): Promise<string> => {
       const reply = await this.#unlessForbidden(client => client.config('GET', name), undefined)
       return (reply as string[] | undefined)?.[1] ?? 'unknown'
     }
+    const [info, appendfsync, save] = await Promise.all([
+      this.#unlessForbidden(client => client.info(), ''),
+      config('appendfsync'),
+      config('save'),
+    ])
     const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? 'unknown'
     const switched = (name: string) => ({ '0': 'no', '1': 'yes' })[field(name)] ?? 'unknown'
     return {
@@ -158,16 +162,25 @@ export class RealRedis implements Redis {
       role: field('role'),
       cluster: switched('cluster_enabled'),
       appendonly: switched('aof_enabled'),
-      appendfsync: await config('appendfsync'),
-      save: await config('save'),
+      appendfsync,
+      save,
       maxmemory: field('maxmemory'),
       maxmemoryPolicy: field('maxmemory_policy'),
     }
   }
 
-  /** Whether this user may wait for wake-ups, tried for a millisecond at a key that must not exist. */
-  mayWait(key: string): Promise<boolean> {
-    return this.#unlessForbidden(client => client.blpop(key, 0.001).then(() => true), false)
+  /**
+   * Whether this user may wait for wake-ups, tried at a key that must not exist, on an element that is there: where there
+   * is none, a server takes a tenth of a second to see that the time is over.
+   */
+  async mayWait(key: string): Promise<boolean> {
+    const ignore = (): undefined => undefined
+    const [, may] = await Promise.all([
+      this.#send(client => client.rpush(key, '1')).then(ignore, ignore),
+      this.#unlessForbidden(client => client.blpop(key, 0.001).then(() => true), false),
+      this.#send(client => client.del(key)).then(ignore, ignore),
+    ])
+    return may
   }
 
   /** Whoever hosts Redis for others may forbid INFO or CONFIG: then nobody can tell. */

@@ -15,6 +15,7 @@ import { plan } from './plan.ts'
 import { computing, isolation } from './pools.ts'
 import { queues } from './queues.ts'
 import { explored, simulated, week, year } from './sim.ts'
+import { starting } from './start.ts'
 import { recording, replaying } from './traces.ts'
 
 const benches: Record<string, readonly Bench[]> = {
@@ -24,6 +25,7 @@ const benches: Record<string, readonly Bench[]> = {
   sim: [simulated, explored, week, year],
   pools: [isolation, computing],
   traces: [recording, replaying],
+  start: [starting],
 }
 /** For one bench, all its rounds. */
 const minutesMax = 10
