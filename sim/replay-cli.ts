@@ -6,17 +6,21 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
-import type { IterationLine } from '../engine/trace/trace.ts'
-import { ItemPath } from './item-path.ts'
+import { Moves } from './edit-report.ts'
+import { pathThrough } from './item-path.ts'
 import { type JunitSuite, writeJunit } from './junit.ts'
-import { type ReplayOptions, type ReplayReport, replayTrace, type Verdict } from './replay.ts'
-import { traceLines } from './trace-lines.ts'
+import type { RegistryModule } from './registry-module.ts'
+import type { Decided, ReplayReport } from './replay.ts'
+import { replayAll } from './replay-all.ts'
+import type { FileReport, ReplayTask, Told } from './replay-file.ts'
 
 export type ReplayJob = {
   path: string
   registry: NodeRegistry
+  /** Opens the same registry, in other threads; without, this one does all. */
+  registryModule?: RegistryModule
   workflow?: { source: string; name: string }
-  /** Only iterations that have to do with the item of this id are told of. */
+  /** Only iterations that have to do with the item, or the item of the dead letter, of this id are told of. */
   fromItem?: string
   junit?: string
   out: {
@@ -27,50 +31,81 @@ export type ReplayJob = {
   }
 }
 
-type Bad = Exclude<Verdict, { kind: 'identical' }>
-type Told = { file: string; line: IterationLine; verdict: Bad }
-
 /** Replays one trace, or every `.jsonl` and `.jsonl.gz` file of a folder. Rejects with `USAGE` or `WORKFLOW_INVALID`. */
 export async function replayCommand(job: ReplayJob): Promise<number> {
-  const { out, fromItem } = job
+  const { out, fromItem, workflow } = job
   const startedMs = performance.now()
-  const total: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, unreplayable: 0, truncated: false }
-  const bad: Told[] = []
   const files = await tracesAt(job.path)
-  const path = fromItem === undefined ? undefined : new ItemPath(fromItem)
-  for (const file of files) {
-    const report = await replayTrace(traceLines(file), file, { ...job, ...listening(job, { file, bad, path }) })
-    for (const key of ['iterations', 'identical', 'diverged', 'stale', 'unreplayable'] as const)
-      total[key] += report[key]
-    if (report.truncated) out.note(`warning: the last line of "${file}" is cut off and was left out`)
-    out.progress(`${total.iterations} iterations`)
-  }
+  const path = fromItem === undefined ? undefined : (await pathThrough(files, fromItem)).known
+  const tasks = files.map((file): ReplayTask => ({ file, workflow, path }))
+  const all: Replayed[] = []
+  await replayAll(tasks, job, ({ file }, report) => {
+    all.push({ file, ...report })
+    tellFile(all, { out, follows: path !== undefined })
+    out.progress(`${totalOf(all).iterations} iterations`)
+  })
   out.progress('')
+  const total = totalOf(all)
   if (path !== undefined && total.iterations === 0) {
     throw usage(job.path, `no iteration has to do with item "${fromItem}"`, 'give an id as queue peek or dlq show it')
   }
+  if (path !== undefined) for (const text of wayInWords(all)) out.text(text)
+  if (workflow !== undefined) tellEdit(all, out)
   if (job.junit !== undefined) {
-    await writeJunit(job.junit, suiteOf(files, { bad, total, tookMs: Math.round(performance.now() - startedMs) }))
+    await writeJunit(job.junit, suiteOf(all, Math.round(performance.now() - startedMs)))
   }
   return tell(total, out)
 }
 
-/** All that diverges is told to programs, and to people the first, or all that has to do with the item they ask for. */
-function listening(
-  { out }: ReplayJob,
-  { file, bad, path }: { file: string; bad: Told[]; path: ItemPath | undefined },
-): Pick<ReplayOptions, 'onVerdict' | 'onIdentical' | 'follows'> {
-  const onVerdict = (line: IterationLine, verdict: Bad): void => {
-    out.json(lineOf(file, line, verdict))
-    if (bad.length === 0 || path !== undefined) for (const text of inWords(file, line, verdict)) out.text(text)
-    bad.push({ file, line, verdict })
+type Replayed = FileReport & { file: string }
+
+function totalOf(all: readonly Replayed[]): ReplayReport {
+  const total: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, unreplayable: 0, truncated: false }
+  for (const { report } of all)
+    for (const key of ['iterations', 'identical', 'diverged', 'stale', 'unreplayable'] as const)
+      total[key] += report[key]
+  return total
+}
+
+/** Of the last file: all that diverges is told to programs, and to people the first of all, unless they follow an item. */
+function tellFile(all: readonly Replayed[], { out, follows }: Pick<ReplayJob, 'out'> & { follows: boolean }): void {
+  const { file, report, told, untold } = all.at(-1) as Replayed
+  for (const each of told) if ('verdict' in each) out.json(lineOf(file, each))
+  const isFirst = all.slice(0, -1).every(before => before.told.length === 0)
+  const [first] = isFirst && !follows ? told.filter(isBad) : []
+  if (first !== undefined) for (const text of inWords(file, first)) out.text(text)
+  if (untold > 0) out.note(`warning: of "${file}", ${untold} more went another way; the first ${told.length} are told`)
+  if (report.truncated) out.note(`warning: the last line of "${file}" is cut off and was left out`)
+}
+
+/** What became of the item, in the order of time: several daemons have worked on it, each with a trace of its own. */
+function wayInWords(all: readonly Replayed[]): string[] {
+  const way = all.flatMap(({ file, told }) => told.map(each => ({ file, each })))
+  return way
+    .sort((a, b) => a.each.time - b.each.time)
+    .flatMap(({ file, each }) => {
+      if (isBad(each)) return inWords(file, each)
+      const went = each.queues.map(queue => `"${queue}"`).join(', ')
+      return [`${whereOf(file, each)}: identical${went === '' ? '' : `, on to ${went}`}`]
+    })
+}
+
+/** What the edit changes: each change of the definition once, however many traces there are; and items by where they go. */
+function tellEdit(all: readonly Replayed[], out: ReplayJob['out']): void {
+  const changes = new Map(all.flatMap(each => each.changes).map(change => [JSON.stringify(change), change]))
+  const moves = new Moves()
+  for (const move of all.flatMap(each => each.moves)) moves.add(move)
+  for (const change of changes.values()) {
+    out.json({ type: 'change', change: change.what, name: change.name, field: change.field ?? null })
+    out.text(`changed: ${change.what} "${change.name}"${change.field === undefined ? '' : `, ${change.field}`}`)
   }
-  if (path === undefined) return { onVerdict }
-  const onIdentical = (line: IterationLine): void => {
-    const went = line.writes.pushes.map(({ queue }) => `"${queue}"`).join(', ')
-    out.text(`${whereOf(file, line)}: identical${went === '' ? '' : `, on to ${went}`}`)
+  for (const { loop, from, to, items, ids } of moves.told()) {
+    out.json({ type: 'moved', loop, from, to, items, ids })
+    const named = `${ids.join(', ')}${items > ids.length ? ', …' : ''}`
+    out.text(
+      `${items} ${items === 1 ? 'item' : 'items'} of loop "${loop}" would go to ${to} instead of ${from}: ${named}`,
+    )
   }
-  return { onVerdict, onIdentical, follows: line => path.has(line) }
 }
 
 function tell(total: ReplayReport, out: ReplayJob['out']): number {
@@ -87,20 +122,15 @@ function tell(total: ReplayReport, out: ReplayJob['out']): number {
 }
 
 /** A test case per trace. */
-function suiteOf(
-  files: readonly string[],
-  { bad, total, tookMs }: { bad: Told[]; total: ReplayReport; tookMs: number },
-): JunitSuite {
-  const cases = files.map(name => {
-    const failures = bad
-      .filter(({ file }) => file === name)
-      .map(({ line, verdict }) => {
-        const [message = '', ...more] = inWords(name, line, verdict)
-        return { message, type: verdict.kind, text: more.join('\n') }
-      })
-    return { name, failures }
+function suiteOf(all: readonly Replayed[], tookMs: number): JunitSuite {
+  const cases = all.map(({ file, told }) => {
+    const failures = told.filter(isBad).map(each => {
+      const [message = '', ...more] = inWords(file, each)
+      return { message, type: each.verdict.kind, text: more.join('\n') }
+    })
+    return { name: file, failures }
   })
-  return { command: 'replay', what: `${total.iterations} iterations`, cases, tookMs }
+  return { command: 'replay', what: `${totalOf(all).iterations} iterations`, cases, tookMs }
 }
 
 function describeTotal({ iterations, identical, diverged, stale }: ReplayReport): string {
@@ -128,19 +158,26 @@ function usage(path: string, reason: string, advice = 'name a file that run --tr
   return new EngineError('USAGE', `Cannot replay "${path}": ${reason}; ${advice}`)
 }
 
-function lineOf(trace: string, { loop, iteration }: IterationLine, verdict: Bad): object {
+type ToldBad = Extract<Told, { verdict: unknown }>
+
+function isBad(told: Told): told is ToldBad {
+  return 'verdict' in told
+}
+
+function lineOf(trace: string, { loop, iteration, verdict }: ToldBad): object {
   const { kind, node_id, field } = verdict
   const where = { trace, loop, iteration, node_id, field }
   if (kind === 'stale') return { type: 'stale', ...where }
   return { type: 'divergence', ...where, expected: verdict.expected, seen: verdict.seen }
 }
 
-function whereOf(trace: string, { loop, iteration, time }: IterationLine): string {
+function whereOf(trace: string, { loop, iteration, time }: Told): string {
   return `${trace}: iteration ${iteration} of loop "${loop}", recorded ${new Date(time).toISOString()}`
 }
 
-function inWords(trace: string, line: IterationLine, verdict: Bad): string[] {
-  const where = whereOf(trace, line)
+function inWords(trace: string, told: ToldBad): string[] {
+  const { verdict } = told
+  const where = whereOf(trace, told)
   const node = verdict.node_id === '' ? 'the iteration' : `node "${verdict.node_id}"`
   if (verdict.kind === 'stale') {
     return [`${where}, is stale: ${node} needs "${verdict.field}", which was not recorded`]
@@ -150,6 +187,17 @@ function inWords(trace: string, line: IterationLine, verdict: Bad): string[] {
     `${where}, diverges: ${node}, ${field}`,
     `  expected  ${JSON.stringify(expected)}`,
     `  seen      ${JSON.stringify(seen)}`,
-    ...(before.length === 0 ? [] : [`  before    ${before.join(', ')}`]),
+    ...beforeInWords(before),
   ]
+}
+
+/** A line for each iteration. */
+function beforeInWords(before: readonly Decided[]): string[] {
+  const numbers = [...new Set(before.map(({ iteration }) => iteration))]
+  return numbers.map((number, i) => {
+    const nodes = before
+      .filter(({ iteration }) => iteration === number)
+      .map(({ at, did, route }) => `${at}${did === 'fail' ? ' failed' : ''}${route === undefined ? '' : ` (${route})`}`)
+    return `  ${i === 0 ? 'before' : '      '}    iteration ${number}: ${nodes.join(', ')}`
+  })
 }

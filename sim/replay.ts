@@ -18,16 +18,26 @@ import type { LoopScope } from '../engine/run/loop-scope.ts'
 import { isWithoutItem } from '../engine/run/node-answer.ts'
 import { compareDecisions, compareReached, type Difference, nodeOf } from '../engine/trace/compare.ts'
 import { describe } from '../engine/trace/recorder.ts'
-import type { IterationLine, OutcomeNote, TraceHeader } from '../engine/trace/trace.ts'
+import { type IterationLine, type OutcomeNote, type TraceHeader, toSource } from '../engine/trace/trace.ts'
 import { errorNote } from '../engine/trace/witness.ts'
 import { settled } from './clock.ts'
+import { type Change, changesBetween, endOf } from './edit-report.ts'
 import { readTrace, type TraceEntry } from './read-trace.ts'
 import { ReplayWitness } from './replay-witness.ts'
 
 export type Verdict =
   | { kind: 'identical' }
-  | ({ kind: 'diverged' /** nodes that did as recorded before */; before: string[] } & Difference)
+  | ({
+      kind: 'diverged'
+      /** The last decisions of this holder of the loop that were as recorded. */
+      before: Decided[]
+      /** Where its item ends now (`endOf`). */
+      end: string
+    } & Difference)
   | { kind: 'stale'; node_id: string; field: string }
+
+/** What a node did, and at which place of the plan. */
+export type Decided = { iteration: number; at: string; did: 'complete' | 'fail'; route?: string }
 
 export type ReplayReport = {
   iterations: number
@@ -44,6 +54,8 @@ export type ReplayOptions = {
   registry: NodeRegistry
   /** The workflow to replay against, instead of the recorded one. */
   workflow?: { source: JsonObject | string; name: string } | undefined
+  /** Told once in what the definition to replay against differs from the recorded one. */
+  onChanges?: (changes: Change[]) => void
   /** Told of every iteration that is not identical. */
   onVerdict: (line: IterationLine, verdict: Exclude<Verdict, { kind: 'identical' }>) => void
   /** Whether an iteration is told of and counted. All are replayed, for nodes remember from item to item. */
@@ -63,6 +75,8 @@ export async function replayTrace(
   return { ...reader.counts, truncated }
 }
 
+/** So many decisions before one that went another way are told. */
+const beforeMax = 10
 /** So many holders of one replica are remembered: one that was paused may still work while the next one does. */
 const holdersMax = 8
 
@@ -70,6 +84,27 @@ const never = (): Promise<never> => new Promise(() => undefined)
 /** Time stands still; what ends by time alone ends when nothing else moves any more. */
 const stopped: Clock = { now: () => 0, monotonic: () => 0, sleep: never, until: never }
 const atOnce: Clock = { ...stopped, sleep: () => Promise.resolve() }
+
+/** Who held a replica: its node instances, and what they did last. */
+class Holder {
+  readonly instances: Instances
+  readonly #recent: IterationLine[] = []
+
+  constructor(instances: Instances) {
+    this.instances = instances
+  }
+
+  /** Takes an iteration down; returns what was decided before a node of it. */
+  note(line: IterationLine): (node: string) => Decided[] {
+    const recent = this.#recent
+    recent.push(line)
+    if (recent.length > beforeMax + 1) recent.shift()
+    return node => {
+      const earlier = recent.slice(0, -1).flatMap(each => decided(each))
+      return [...earlier, ...decided(line, node)].slice(-beforeMax)
+    }
+  }
+}
 
 class Replayer {
   readonly counts = { iterations: 0, identical: 0, diverged: 0, stale: 0, unreplayable: 0 }
@@ -80,7 +115,7 @@ class Replayer {
   readonly #unshared: ReadonlySet<string>
   readonly #lost = new Set<string>()
   /** By loop and replica, and by holder. */
-  readonly #held = new Map<string, Map<string, Instances>>()
+  readonly #held = new Map<string, Map<string, Holder>>()
 
   constructor(header: TraceHeader, name: string, options: ReplayOptions) {
     const { registry, workflow } = options
@@ -90,6 +125,7 @@ class Replayer {
     const recorded = new Set((header.workflow.nodes as { id: string }[]).map(({ id }) => id))
     const here = new Set(this.#graph.nodes.keys())
     this.#unshared = new Set([...recorded, ...here].filter(id => !recorded.has(id) || !here.has(id)))
+    if (workflow !== undefined) options.onChanges?.(changesBetween(header.workflow, toSource(this.#graph.workflow)))
   }
 
   async read({ line, iteration }: TraceEntry): Promise<void> {
@@ -111,16 +147,17 @@ class Replayer {
   }
 
   async close(): Promise<void> {
-    for (const holders of this.#held.values()) for (const instances of holders.values()) await instances.close()
+    for (const holders of this.#held.values()) for (const { instances } of holders.values()) await instances.close()
     this.#held.clear()
   }
 
   async #replay(line: IterationLine): Promise<Verdict> {
     const loop = this.#loops.get(line.loop)
     const gone = { node_id: line.loop, field: 'loop', expected: line.loop, seen: null }
-    if (loop === undefined) return { kind: 'diverged', before: [], ...gone }
+    if (loop === undefined) return { kind: 'diverged', before: [], end: 'no loop', ...gone }
     const witness = new ReplayWitness(line)
-    const instances = await this.#instancesFor(line, loop)
+    const holder = await this.#holderFor(line, loop)
+    const { instances } = holder
     const iteration = new Iteration(this.#scope({ line, loop, instances, witness }), {
       key: line.key,
       pushPrefix: line.prefix,
@@ -132,9 +169,9 @@ class Replayer {
     const { stale } = witness
     const compare = stale === undefined ? compareDecisions : compareReached
     const difference = compare(line, seen, node => !this.#unshared.has(node))
-    if (difference !== undefined) {
-      return { kind: 'diverged', before: nodesBefore(line, difference.node_id), ...difference }
-    }
+    const before = holder.note(line)
+    if (difference !== undefined)
+      return { kind: 'diverged', before: before(difference.node_id), end: endOf(seen), ...difference }
     return stale === undefined
       ? { kind: 'identical' }
       : { kind: 'stale', node_id: nodeOf(stale.at), field: stale.field }
@@ -173,21 +210,22 @@ class Replayer {
     }
   }
 
-  async #instancesFor({ replica, instance }: IterationLine, loop: FlowLoop): Promise<Instances> {
+  async #holderFor({ replica, instance }: IterationLine, loop: FlowLoop): Promise<Holder> {
     const name = `${loop.id}|${replica}`
-    const holders = this.#held.get(name) ?? new Map<string, Instances>()
+    const holders = this.#held.get(name) ?? new Map<string, Holder>()
     this.#held.set(name, holders)
     const known = holders.get(instance)
     if (known !== undefined) return known
-    for (const [oldest, instances] of [...holders].slice(0, 1 - holdersMax)) {
+    for (const [oldest, { instances }] of [...holders].slice(0, 1 - holdersMax)) {
       holders.delete(oldest)
       await instances.close()
     }
     const aborted = new AbortController().signal
     const instances = new Instances(loop.nodes, { clock: stopped, aborted, onCleanupError: () => undefined })
-    holders.set(instance, instances)
+    const holder = new Holder(instances)
+    holders.set(instance, holder)
     await instances.open()
-    return instances
+    return holder
   }
 
   #scope(of: { line: IterationLine; loop: FlowLoop; instances: Instances; witness: ReplayWitness }): LoopScope {
@@ -232,9 +270,12 @@ async function produced(iteration: Iteration, producer: FlowNode | undefined): P
   return { as: 'none', until: result.kind === 'not-before' ? result.untilMs : null }
 }
 
-/** The nodes that completed before the one that went another way. */
-function nodesBefore({ steps }: IterationLine, node: string): string[] {
-  const at = steps.findIndex(step => nodeOf(step.at) === node)
-  const done = steps.slice(0, at < 0 ? undefined : at).filter(step => step.did !== 'skip')
-  return done.map(step => step.at).slice(-10)
+/** What an iteration's nodes decided, as it was recorded; those before a node, if it is named. */
+function decided({ iteration, steps }: IterationLine, before?: string): Decided[] {
+  const at = before === undefined ? -1 : steps.findIndex(step => nodeOf(step.at) === before)
+  return steps.slice(0, at < 0 ? undefined : at).flatMap((step): Decided[] => {
+    if (step.did === 'skip') return []
+    const isPlain = step.did === 'fail' || step.route === 'default'
+    return [{ iteration, at: step.at, did: step.did, ...(isPlain ? {} : { route: step.route }) }]
+  })
 }

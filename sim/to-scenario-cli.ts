@@ -5,7 +5,6 @@ import { EngineError, messageOf } from '../engine/errors.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { tracesAt } from './replay-cli.ts'
 import { findIteration, scenarioOf, type Wanted } from './to-scenario.ts'
-import { traceLines } from './trace-lines.ts'
 
 export type ToScenarioJob = {
   /** A trace, or a folder of them. */
@@ -27,11 +26,7 @@ export async function toScenarioCommand({
   file,
   out,
 }: ToScenarioJob): Promise<number> {
-  const files = await tracesAt(path)
-  const found = await findIteration(
-    files.map(each => ({ file: each, lines: traceLines(each) })),
-    wanted,
-  )
+  const found = await findIteration(await tracesAt(path), wanted)
   if (found === undefined) {
     const what = 'item' in wanted ? `item "${wanted.item}"` : `dead letter "${wanted.deadLetter}"`
     throw new EngineError(

@@ -9,37 +9,44 @@ import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import type { IterationLine, TraceHeader } from '../engine/trace/trace.ts'
 import { decodeAnswer } from '../engine/trace/witness.ts'
 import { cutLoop, itemsQueue, readerOf, requireLoop } from './cut-loop.ts'
-import { ItemPath } from './item-path.ts'
+import { deadLetterKey, pathThrough } from './item-path.ts'
 import { readTrace } from './read-trace.ts'
+import { traceLines } from './trace-lines.ts'
 
 export type Wanted = { item: string } | { deadLetter: string }
 
 export type FoundIteration = { header: TraceHeader; line: IterationLine; file: string }
 
 /** The iteration that is asked for: the one of the dead letter; of an item the one that failed, or else its last. */
-export async function findIteration(
-  traces: readonly { file: string; lines: AsyncIterable<string> }[],
-  wanted: Wanted,
-): Promise<FoundIteration | undefined> {
+export async function findIteration(files: readonly string[], wanted: Wanted): Promise<FoundIteration | undefined> {
   let found: FoundIteration | undefined
-  const fits = fitting(wanted)
-  for (const { file, lines } of traces)
-    await readTrace(lines, file, header => ({
+  const fits = 'item' in wanted ? await ofItem(files, wanted.item) : ofDeadLetter(wanted.deadLetter)
+  for (const file of files)
+    await readTrace(traceLines(file), file, header => ({
       read({ iteration: line }) {
         if (line === undefined || line.outcome.as === 'none' || !fits(line)) return
-        if (found?.line.outcome.as !== 'failed' || line.outcome.as === 'failed') found = { header, line, file }
+        if (found === undefined || isBetter(line, found.line)) found = { header, line, file }
       },
     }))
   return found
 }
 
-function fitting(wanted: Wanted): (line: IterationLine) => boolean {
-  if ('deadLetter' in wanted) {
-    const key = wanted.deadLetter.replace(/^dl-/, '')
-    return line => line.key === key && line.outcome.as === 'failed'
-  }
-  const path = new ItemPath(wanted.item)
+type Fits = (line: IterationLine) => boolean
+
+async function ofItem(files: readonly string[], item: string): Promise<Fits> {
+  const path = await pathThrough(files, item)
   return line => path.has(line)
+}
+
+function ofDeadLetter(id: string): Fits {
+  const key = deadLetterKey(id) ?? id
+  return line => line.key === key && line.outcome.as === 'failed'
+}
+
+/** What failed says more than what did not, and the last more than what came before. */
+function isBetter(line: IterationLine, than: IterationLine): boolean {
+  const [fails, failed] = [line.outcome.as === 'failed', than.outcome.as === 'failed']
+  return fails === failed ? line.time >= than.time : fails
 }
 
 export type ScenarioOptions = {

@@ -6,12 +6,10 @@
 import { Piscina } from 'piscina'
 import { codeOf, messageOf } from '../engine/errors.ts'
 import type { Crew, Failed } from './crew.ts'
+import type { RegistryModule } from './registry-module.ts'
 import type { Found, Outcome, SeedJob } from './seed-run.ts'
 import type { Source, Subject } from './subject.ts'
 import type { Failure } from './world.ts'
-
-/** A module that exports `openRegistry(options)`: how a thread gets at custom nodes. */
-export type RegistryModule = { url: string; options: { nodes?: string } }
 
 export type WorkerData = {
   sources: readonly Source[]
@@ -35,6 +33,20 @@ const defaultHangMs = 120_000
 /** Making a plan smaller takes many runs. */
 const explainFactor = 10
 
+/** Threads that each carry out one task at a time, by the default export of a module (`….js`, also where it is not built). */
+export function openThreads<T, R>({ href }: URL, threads: number, workerData?: unknown): Piscina<T, R> {
+  const isSource = import.meta.url.endsWith('.ts')
+  return new Piscina({
+    filename: isSource ? href.replace(/js$/, 'ts') : href,
+    minThreads: threads,
+    maxThreads: threads,
+    concurrentTasksPerWorker: 1,
+    recordTiming: false,
+    execArgv: isSource ? ['--import', 'tsx'] : [],
+    workerData,
+  })
+}
+
 export class Workers implements Crew {
   readonly size: number
   readonly #pool: Piscina<Task, Outcome | Found>
@@ -42,19 +54,13 @@ export class Workers implements Crew {
 
   constructor(subjects: readonly Subject[], { workers, registry, over, hangMs = defaultHangMs }: WorkersOptions) {
     const sources = subjects.map(({ graph: _, expected: __, ...source }) => source)
-    const isSource = import.meta.url.endsWith('.ts')
-    const { href } = new URL('./worker.js', import.meta.url)
     this.size = workers
     this.#hangMs = hangMs
-    this.#pool = new Piscina({
-      filename: isSource ? href.replace(/js$/, 'ts') : href,
-      minThreads: workers,
-      maxThreads: workers,
-      concurrentTasksPerWorker: 1,
-      recordTiming: false,
-      execArgv: isSource ? ['--import', 'tsx'] : [],
-      workerData: { sources, registry, over } satisfies WorkerData,
-    })
+    this.#pool = openThreads(new URL('./worker.js', import.meta.url), workers, {
+      sources,
+      registry,
+      over,
+    } satisfies WorkerData)
   }
 
   async run(subject: number, job: SeedJob): Promise<Outcome> {

@@ -6,13 +6,15 @@ import type { NodeRegistry } from '../../engine/node/node-registry.ts'
 import type { Output } from '../output.ts'
 import { openRegistry, readWorkflowFile } from '../session.ts'
 import { type AddCommand, withJson, withNodes } from './command.ts'
-import { loadSimulator } from './sim.ts'
+import { loadSimulator, registryModule } from './sim.ts'
 
 /** What `sim/cli.ts` exports for it. */
 type Replay = { replayCommand(job: ReplayJob): Promise<number> }
 type ReplayJob = {
   path: string
   registry: NodeRegistry
+  /** For the threads of the simulator. */
+  registryModule: { url: string; options: { nodes?: string } }
   workflow?: { source: string; name: string }
   fromItem?: string
   junit?: string
@@ -26,7 +28,10 @@ export const addReplay: AddCommand = (program, register) => {
     .description('run a recorded trace again, without the world, and compare every decision')
     .argument('<trace>', 'a trace that run --trace wrote, or a folder of them (*.jsonl, *.jsonl.gz)')
     .option('--workflow <file>', 'replay against this workflow instead of the recorded one')
-    .option('--from-item <id>', 'follow one item: tell only of the iterations that have to do with it')
+    .option(
+      '--from-item <id>',
+      'follow one item, or the item of a dead letter: tell only of the iterations that have to do with it',
+    )
     .option('--junit <file>', 'write the outcome as JUnit XML')
     .addHelpText('after', '\nExit codes: 0 identical, 1 diverged, 2 bad usage or an unreadable trace, 3 stale')
   register(withNodes(withJson(command)), (out, [path], options) => replay(out, path, options))
@@ -38,5 +43,5 @@ async function replay(out: Output, path: string, options: Options): Promise<numb
   const { fromItem, junit } = options
   const more = { ...(fromItem === undefined ? {} : { fromItem }), ...(junit === undefined ? {} : { junit }) }
   const { replayCommand } = await loadSimulator<Replay>()
-  return replayCommand({ path, registry, out, ...workflow, ...more })
+  return replayCommand({ path, registry, registryModule: { url: registryModule, options }, out, ...workflow, ...more })
 }

@@ -27,7 +27,6 @@ export const addSim: AddCommand = (program, register) => {
     .allowUnknownOption()
   register(withJson(command), async (out, [words]) => {
     const simulator = await loadSimulator<Simulator>()
-    const registryModule = new URL('../session.js', import.meta.url).href
     const format = out.format === 'json' ? ['--json'] : []
     return simulator.simCommand([...words, ...format], {
       out,
@@ -37,6 +36,9 @@ export const addSim: AddCommand = (program, register) => {
     })
   })
 }
+
+/** Where threads of the simulator find `openRegistry`. */
+export const registryModule = new URL('../session.js', import.meta.url).href
 
 /** The simulator as the caller knows it; `replay` needs it too. */
 export async function loadSimulator<T>(): Promise<T> {

@@ -15,7 +15,7 @@ import { plan } from './plan.ts'
 import { computing, isolation } from './pools.ts'
 import { queues } from './queues.ts'
 import { explored, simulated, week, year } from './sim.ts'
-import { starting } from './start.ts'
+import { idling, starting } from './start.ts'
 import { recording, replaying } from './traces.ts'
 
 const benches: Record<string, readonly Bench[]> = {
@@ -26,6 +26,7 @@ const benches: Record<string, readonly Bench[]> = {
   pools: [isolation, computing],
   traces: [recording, replaying],
   start: [starting],
+  idle: [idling],
 }
 /** For one bench, all its rounds. */
 const minutesMax = 10

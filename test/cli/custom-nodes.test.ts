@@ -54,6 +54,14 @@ describe('--nodes', () => {
     expect(peek.lines.map(line => line.data)).toEqual(['1!', '2!', '3!'].map(shouted => ({ shouted })))
   })
 
+  it('replays them too, in the threads of a folder of traces', async () => {
+    const cwd = folder('shout.mjs', nodeSource(''))
+    for (const name of ['a', 'b'])
+      await cli(['run', 'w.json', '--nodes', '.', '--fresh', '--trace', `traces/${name}.jsonl`], { cwd })
+    const { code, stdout, stderr } = await cli(['replay', 'traces', '--nodes', '.'], { cwd })
+    expect([code, stdout], stderr).toEqual([0, 'replayed 8 iterations, identical\n'])
+  })
+
   it('lists them in the catalogue', async () => {
     const cwd = folder('shout.mjs', nodeSource(''))
     const { lines, stderr } = await cli(['nodes', 'shout', '--json', '--nodes', '.'], { cwd })

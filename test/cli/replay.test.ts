@@ -99,14 +99,38 @@ describe('replay', () => {
     const { code, lines } = await cli(['replay', 'traces/a.jsonl', '--workflow', 'new.json', '--json'], { cwd })
     expect(code).toBe(1)
     const where = { trace: 'traces/a.jsonl', loop: 'count', iteration: 2, node_id: 'sort' }
+    const { key } = JSON.parse(trace.split('\n').find(line => line.includes('"iteration":2,')) as string) as {
+      key: string
+    }
     expect(lines).toEqual([
       { type: 'divergence', ...where, field: 'route', expected: 'no', seen: 'yes' },
+      { type: 'change', change: 'setting changed', name: 'env.ABOVE', field: null },
+      { type: 'moved', loop: 'count', from: '"small"', to: '"big"', items: 1, ids: [hashText(key)] },
       { type: 'summary', iterations: 6, identical: 5, diverged: 1, stale: 0 },
     ])
     const told = await cli(['replay', 'traces/a.jsonl', '--workflow', 'new.json'], { cwd })
     expect(told.stdout).toContain('iteration 2 of loop "count"')
     expect(told.stdout).toContain('node "sort", route')
-    expect(told.stdout).toContain('before    count, ask, tell')
+    const before = ['iteration 1: count, ask, tell, sort (no), small', 'iteration 2: count, ask, tell']
+    expect(told.stdout).toContain(`  before    ${before[0]}\n            ${before[1]}\n`)
+    expect(told.stdout).toContain(`1 item of loop "count" would go to "big" instead of "small": ${hashText(key)}\n`)
+  })
+
+  it('replays a folder in threads, and tells of its traces in their order', async () => {
+    const { cwd, file } = recorded()
+    write(cwd, 'new.json', workflow({ above: 1 }))
+    for (const name of ['b', 'c', 'd']) copyFileSync(file, join(cwd, `traces/${name}.jsonl`))
+    const args = ['replay', 'traces', '--workflow', 'new.json', '--json']
+    const { code, lines, stderr } = await cli(args, { cwd })
+    expect(code, stderr).toBe(1)
+    const found = lines.filter(({ type }) => type === 'divergence').map(each => each.trace)
+    expect(found).toEqual(['a', 'b', 'c', 'd'].map(name => `traces/${name}.jsonl`))
+    expect(lines.filter(({ type }) => type === 'change')).toHaveLength(1)
+    expect(lines.filter(({ type }) => type === 'moved')).toEqual([expect.objectContaining({ items: 4 })])
+    writeFileSync(join(cwd, 'traces/b.jsonl'), 'no trace\n')
+    const broken = await cli(args, { cwd })
+    expect([broken.code, broken.lines.length]).toEqual([2, 1])
+    expect(broken.stderr).toContain('Cannot read trace "traces/b.jsonl"')
   })
 
   it('follows one item, and says where it went', async () => {

@@ -1,7 +1,6 @@
-/** What reads a trace: `theoneeye report` and `to-scenario`; what is kept of a trace of any size, and the page as somebody uses it. */
+/** `theoneeye report`: what is kept of a trace of any size, and the page as somebody uses it. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { findIteration } from '../../sim/to-scenario.ts'
 import { reportMax, summarize } from '../../sim/trace-report.ts'
 import { tracePage } from '../../sim/trace-report-page.ts'
 import { look } from '../support/chromium.ts'
@@ -37,17 +36,6 @@ async function* linesOf(lines: Iterable<object | string>): AsyncGenerator<string
   yield JSON.stringify(header)
   for (const line of lines) yield typeof line === 'string' ? line : JSON.stringify(line)
 }
-
-describe('findIteration', () => {
-  it('reads as all who read a trace do: a cut-off last line is left out, any other refused, and so is an empty file', async () => {
-    const find = (lines: AsyncIterable<string>) => findIteration([{ file: 't', lines }], { deadLetter: 'dl-a.1' })
-    const letter = iteration('a', 1, failed)
-    expect(await find(linesOf([letter, '{"kind": "iter']))).toMatchObject({ file: 't', line: { key: 'a.1' } })
-    async function* nothing(): AsyncGenerator<string> {}
-    for (const lines of [linesOf(['{"kind": "iter', letter]), nothing()])
-      expect(await errorOf(() => find(lines))).toMatchObject({ code: 'USAGE' })
-  })
-})
 
 describe('summarize', () => {
   it('tells what committed, what failed, and what was never confirmed', async () => {
