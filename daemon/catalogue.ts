@@ -69,6 +69,8 @@ export class Catalogue {
   readonly #options: CatalogueOptions
   #number: string | undefined
   #stored: ReadonlyMap<string, CatalogueEntry> = new Map()
+  /** With what they were made of: every request asks for all of them, and they hardly ever change. */
+  #ofFiles: readonly { of: WorkflowFile; entry: CatalogueEntry }[] = []
   #refreshing: Promise<void> | undefined
   #next: Promise<void> | undefined
 
@@ -172,7 +174,13 @@ export class Catalogue {
   }
 
   #files(): CatalogueEntry[] {
-    return this.#options.files().map(each => fileEntry(each, this.#options.folder))
+    const { files, folder } = this.#options
+    const before = this.#ofFiles
+    this.#ofFiles = files().map((of, i) => {
+      const known = before[i]
+      return known !== undefined && isSameFile(known.of, of) ? known : { of, entry: fileEntry(of, folder) }
+    })
+    return this.#ofFiles.map(({ entry }) => entry)
   }
 
   /** Everybody who comes while one look at Redis is under way shares the next one: none sees what was before it asked. */
@@ -216,6 +224,10 @@ export class Catalogue {
       graph: graph ?? before?.graph,
     }
   }
+}
+
+function isSameFile(a: WorkflowFile, b: WorkflowFile): boolean {
+  return a.file === b.file && a.json === b.json && a.graph === b.graph && a.problems === b.problems
 }
 
 /** Where the text is no JSON at all, what it was before is shown, and never written over it. */
