@@ -95,6 +95,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       dir: key(path().optional(), { wants: 'a folder for traces', holds: 'path' }),
       max_mb: key(z.int().min(1).max(1_000_000).default(512), { wants: 'a whole number of megabytes from 1' }),
+      max_hours: key(z.int().min(1).max(8_760).optional(), { wants: 'a whole number of hours from 1' }),
       keep: key(z.int().min(1).max(10_000).default(10), { wants: 'a whole number of traces from 1' }),
       redact: key(z.array(z.string().min(1)).default([]), {
         wants: 'a list of keys such as [password, customer.email]',

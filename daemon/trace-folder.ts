@@ -21,6 +21,8 @@ export type TraceFolderOptions = {
   dir: string
   /** A file is ended when it has so many bytes. */
   bytesMax: number
+  /** And when it is so old. */
+  ageMsMax: number
   /** Files of a workflow; the oldest go. */
   keep: number
   /** Keys whose values are left out wherever they stand: `email`, or `customer.email`. */
@@ -32,6 +34,7 @@ export type TraceFolderOptions = {
   onTrouble(message: string): void
 }
 
+const hoursDefault = 24
 const waitingDefault = 32 * 1024 * 1024
 /** Milliseconds of recording that may be saved up, and the share of the time that it may take. */
 const budgetMs = 500
@@ -45,12 +48,13 @@ const againMs = 60_000
 
 /** Undefined when traces are not wanted. Throws `USAGE` when the folder can't be made. */
 export function openTraceFolder(
-  { dir, max_mb, keep, redact }: DaemonConfig['trace'],
+  { dir, max_mb, max_hours = hoursDefault, keep, redact }: DaemonConfig['trace'],
   { clock, random, log }: Pick<Ports, 'clock' | 'random' | 'log'>,
 ): TraceFolder | undefined {
   const onTrouble = (message: string): void => log.write('warn', message, {})
-  const bytesMax = max_mb * 1024 * 1024
-  return dir === undefined ? undefined : new TraceFolder({ dir, bytesMax, keep, redact, clock, random, onTrouble })
+  const [bytesMax, ageMsMax] = [max_mb * 1024 * 1024, max_hours * 3_600_000]
+  const options = { bytesMax, ageMsMax, keep, redact, clock, random, onTrouble }
+  return dir === undefined ? undefined : new TraceFolder({ dir, ...options })
 }
 
 export class TraceFolder {
@@ -140,7 +144,7 @@ class DefinitionTrace {
     }
     this.#tellGap(file, line)
     file.record(line)
-    if (file === this.#current && file.bytes > this.#options.bytesMax) this.#turn(nowMs)
+    if (file === this.#current && this.#isOver(file, nowMs)) this.#turn(nowMs)
   }
 
   async close(): Promise<void> {
@@ -175,6 +179,11 @@ class DefinitionTrace {
     return this.#current
   }
 
+  #isOver({ bytes, beganMs }: TraceFile, nowMs: number): boolean {
+    const { bytesMax, ageMsMax } = this.#options
+    return bytes > bytesMax || nowMs - beganMs > ageMsMax
+  }
+
   /** What began before goes on to the old file, until its chapter must be over. */
   #turn(nowMs: number): void {
     this.#old.push({ file: this.#current as TraceFile, endMs: nowMs + 2 * limits.chapterMs })
@@ -207,10 +216,13 @@ class TraceFile {
   readonly #path: string
   #batch: string[] = []
   #batched = 0
+  /** By the monotonic clock. */
+  readonly beganMs: number
   bytes = 0
   hasFailed = false
 
   constructor(graph: FlowGraph, { dir, redact, clock, random, waitingMax, onTrouble }: TraceFolderOptions) {
+    this.beganMs = clock.monotonic()
     this.#path = join(dir, fileNameOf(graph, clock.now(), random.nonce('trace')))
     this.#waitingMax = waitingMax ?? waitingDefault
     this.#stream = createWriteStream(this.#path, { flags: 'wx' })

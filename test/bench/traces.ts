@@ -22,7 +22,15 @@ export const recording: Bench = {
   async open() {
     const server = await RedisServer.start()
     const dir = mkdtempSync(join(tmpdir(), 'theoneeye-bench-'))
-    const about = { dir, bytesMax: 1e9, keep: 3, redact: [], clock: systemClock(), random: systemRandom() }
+    const about = {
+      dir,
+      bytesMax: 1e9,
+      ageMsMax: 1e9,
+      keep: 3,
+      redact: [],
+      clock: systemClock(),
+      random: systemRandom(),
+    }
     const run = async (size: number): Promise<Sample> => {
       const failed = (message: string): never => {
         throw new Error(message)

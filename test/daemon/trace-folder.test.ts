@@ -30,7 +30,7 @@ function bench(given: Partial<TraceFolderOptions> = {}) {
   let [nowMs, nonces] = [1_767_225_600_000, 0]
   const trouble: string[] = []
   const options: TraceFolderOptions = {
-    ...{ dir, bytesMax: 1e9, keep: 10, redact: [] },
+    ...{ dir, bytesMax: 1e9, ageMsMax: 1e9, keep: 10, redact: [] },
     clock: { now: () => nowMs, monotonic: () => nowMs } as TraceFolderOptions['clock'],
     random: { draw: () => 0, nonce: () => `n${nonces++}xx` },
     onTrouble: message => void trouble.push(message),
@@ -93,6 +93,20 @@ describe('TraceFolder', () => {
       ].join(),
     )
     expect(held.at(-1)).toMatch(/z9/)
+  })
+
+  it('turns to another file when one has become old', async () => {
+    const { folder, files, read, pass } = bench({ ageMsMax: 3_600_000 })
+    const record = folder.recordOf(load('a'))
+    record(line('x', 1))
+    pass(3_600_001)
+    record(line('x', 2))
+    record(line('y', 3))
+    await folder.close()
+    expect(files().map(name => read(name).map(({ iteration = 0 }) => iteration))).toEqual([
+      [0, 1, 2],
+      [0, 3],
+    ])
   })
 
   it('keeps a chapter together, whatever turns meanwhile', async () => {
