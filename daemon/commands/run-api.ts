@@ -6,6 +6,7 @@ import type { Json } from '../../engine/json.ts'
 import { parseJsonText } from '../../engine/node/json-text.ts'
 import type { Ports } from '../../engine/ports.ts'
 import { type ApiAnswer, ApiRunner, unwrapInput } from '../../engine/run/api-runner.ts'
+import type { TraceSink } from '../../engine/trace/trace.ts'
 import type { Output } from '../output.ts'
 
 export type ApiJob = {
@@ -16,14 +17,15 @@ export type ApiJob = {
   input: string | undefined
   /** seconds */
   timeout?: number
+  record?: TraceSink | undefined
 }
 
-export async function runApi({ out, graph, ports, input, timeout }: ApiJob): Promise<number> {
+export async function runApi({ out, graph, ports, input, timeout, record }: ApiJob): Promise<number> {
   const asked = unwrapInput(await readInput(input))
   const stop = new AbortController()
   const interrupt = (): void =>
     stop.abort(new EngineError('ITERATION_ABORTED', 'The request was aborted: interrupted by a signal'))
-  const runner = new ApiRunner({ graph, ports, onEvent: event => out.json(event) })
+  const runner = new ApiRunner({ graph, ports, onEvent: event => out.json(event), record })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
   try {
     const bound = timeout === undefined ? {} : { timeoutMs: timeout * 1000 }

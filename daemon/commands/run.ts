@@ -13,7 +13,7 @@ import type { RunSummary } from '../../engine/store/run-store.ts'
 import type { Output } from '../output.ts'
 import { type CommonOptions, openWorkflow, withRedis } from '../session.ts'
 import { systemClock, systemFiles, systemHost, systemHttp, systemRandom } from '../system-ports.ts'
-import { openTraceFile } from '../trace-file.ts'
+import { openTraceFile, type TraceFile } from '../trace-file.ts'
 import { type AddCommand, seconds, withDataOption, withJson, withNodes, withRedisOption } from './command.ts'
 import { runApi } from './run-api.ts'
 import { printReport } from './run-report.ts'
@@ -67,9 +67,19 @@ async function run(out: Output, file: string, options: RunOptions): Promise<numb
 
 function runRequest(out: Output, graph: FlowGraph, options: RunOptions): Promise<number> {
   const { input, timeout } = options
-  return withRedis(options, out, redis =>
-    runApi({ out, graph, ports: portsOf(redis, out, options), input, ...(timeout === undefined ? {} : { timeout }) }),
-  )
+  return withRedis(options, out, async redis => {
+    const trace = traceOf(out, graph, options)
+    const more = { record: trace?.record, ...(timeout === undefined ? {} : { timeout }) }
+    try {
+      return await runApi({ out, graph, ports: portsOf(redis, out, options), input, ...more })
+    } finally {
+      trace?.close()
+    }
+  })
+}
+
+function traceOf(out: Output, graph: FlowGraph, { trace }: RunOptions): TraceFile | undefined {
+  return trace === undefined ? undefined : openTraceFile(trace, graph, message => out.note(`warning: ${message}`))
 }
 
 function inputForNobody({ workflow }: FlowGraph): EngineError {
@@ -83,10 +93,7 @@ async function runOn({ redis, pools }: { redis: Redis; pools: Pools | undefined 
   const { out, options, graph } = job
   const clock = systemClock()
   const tally = new RunTally(graph, clock)
-  const trace =
-    options.trace === undefined
-      ? undefined
-      : openTraceFile(options.trace, graph, message => out.note(`warning: ${message}`))
+  const trace = traceOf(out, graph, options)
   const engine = new FlowEngine({
     graph,
     ports: portsOf(redis, out, options),

@@ -17,6 +17,9 @@ import { commitOfRequest, type RequestCommit } from '../store/request-store.ts'
 import { retryTransient } from '../store/retry.ts'
 import { readRuntime } from '../store/run-store.ts'
 import type { EventSink } from '../trace/events.ts'
+import { LoopRecorder } from '../trace/recorder.ts'
+import type { TraceSink } from '../trace/trace.ts'
+import { errorNote } from '../trace/witness.ts'
 import { Deadlines } from './deadlines.ts'
 import { Instances } from './instances.ts'
 import { Iteration, NodeFailure } from './iteration.ts'
@@ -51,7 +54,13 @@ export function unwrapInput(body: Json): { input: Json; timeoutMs?: number } {
   return typeof timeout === 'number' && timeout > 0 ? { input, timeoutMs: timeout * 1000 } : { input }
 }
 
-export type ApiRunnerOptions = { graph: FlowGraph; ports: Ports; onEvent?: EventSink }
+export type ApiRunnerOptions = {
+  graph: FlowGraph
+  ports: Ports
+  onEvent?: EventSink
+  /** Where what a replay needs goes: each request is an iteration of a holder of its own. */
+  record?: TraceSink | undefined
+}
 
 export class ApiRunner {
   readonly #options: ApiRunnerOptions
@@ -109,16 +118,19 @@ export class ApiRunner {
     const events = new LoopEvents(where, ports.clock, onEvent)
     stop.throwIfAborted()
     const runtime = await this.#retry(stop, () => readRuntime(ports.redis, graph.workflow.id))
-    const scope = this.#scope({ token, events, runtime: runtime.variables }, stop)
+    const recorder = this.#recorder(where, token)
+    const scope = this.#scope({ token, events, runtime: runtime.variables, recorder }, stop)
     const iteration = new Iteration(scope, { key: token, pushPrefix: token, number: 1 })
     const abort = () => iteration.abort(stop.reason)
     stop.addEventListener('abort', abort)
     try {
       await scope.instances.open()
       events.iterationStarted(1)
-      return await this.#walk(iteration, itemOf(request, this.#loop, { token, now: ports.clock.now() }), stop)
+      const item = itemOf(request, this.#loop, { token, now: ports.clock.now() })
+      return await this.#walk(iteration, item, { stop, recorder })
     } finally {
       stop.removeEventListener('abort', abort)
+      recorder?.end()
       await letGo(iteration)
       scope.deadlines.close()
       await scope.instances.close()
@@ -126,28 +138,43 @@ export class ApiRunner {
   }
 
   /** Walks the plan and commits; a failure commits nothing but that it happened. */
-  async #walk(iteration: Iteration, item: NodeOutput, stop: AbortSignal): Promise<Passed> {
+  async #walk(
+    iteration: Iteration,
+    item: NodeOutput,
+    { stop, recorder }: { stop: AbortSignal; recorder: LoopRecorder | undefined },
+  ): Promise<Passed> {
     const { clock } = this.#options.ports
     const { effects, scope } = iteration
     const startedMs = clock.monotonic()
     const seconds = () => (clock.monotonic() - startedMs) / 1000
     const { producer } = this.#loop
     assert(producer !== undefined, () => 'The loop of an api workflow has a producer')
+    const entry = { key: iteration.key, enqueuedAt: clock.now(), suspect: false, charges: 0, queue: '', item }
     try {
       const begun = (await iteration.produce(producer, item, 'announced')) as NodeOutput
       const ends = await iteration.walk(begun)
       const { pushes, runtime } = effects
+      recorder?.ended(iteration, entry, { as: 'ok' })
       await this.#retry(stop, () => this.#commit(iteration, { outcome: 'ok', pushes, runtime }))
+      recorder?.committed(iteration)
       scope.events.iterationCompleted(1, seconds())
       return passed(ends.length === 0 ? [begun] : ends, effects.response)
     } catch (error) {
       const cause = error instanceof NodeFailure ? error.cause : error
+      // what was given up has no end that could be repeated
+      if (error instanceof NodeFailure && !stop.aborted)
+        recorder?.ended(iteration, entry, { as: 'failed', node: error.node.id, error: errorNote(cause) })
       scope.events.iterationFailed(1, toErrorRecord(cause), seconds())
       const failed = { outcome: 'failed', pushes: [], runtime: new Map() } as const
       // a count is not worth waiting for
       await this.#commit(iteration, failed).catch(() => undefined)
       throw error
     }
+  }
+
+  #recorder({ run, loop }: { run: string; loop: string }, token: string): LoopRecorder | undefined {
+    const { record, ports } = this.#options
+    return record && new LoopRecorder(record, { run, loop, replica: 0, instance: token }, () => ports.clock.now())
   }
 
   /** A request whose commit may have been applied has the same token as its failure: it never counts twice. */
@@ -184,11 +211,16 @@ export class ApiRunner {
   }
 
   #scope(
-    own: { token: string; events: LoopEvents; runtime: ReadonlyMap<string, string> },
+    own: {
+      token: string
+      events: LoopEvents
+      runtime: ReadonlyMap<string, string>
+      recorder: LoopRecorder | undefined
+    },
     stop: AbortSignal,
   ): LoopScope {
     const { graph, ports } = this.#options
-    const { token, events, runtime } = own
+    const { token, events, runtime, recorder } = own
     return {
       ...{ graph, ports, events, runtime, loop: this.#loop },
       run: { id: runOf(token), seed: token },
@@ -202,6 +234,7 @@ export class ApiRunner {
       state: new Map(),
       // nothing resumes a request that died, so its delays need not outlive it
       delayUntil: (_field, wakeAt) => Promise.resolve(wakeAt),
+      ...(recorder && { witness: () => recorder.witness() }),
     }
   }
 }

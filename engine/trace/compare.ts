@@ -128,7 +128,10 @@ function compareWrites(a: IterationLine['writes'], b: IterationLine['writes']): 
     const found = diff(parsed(a.state[node]), parsed(b.state[node]), 'state')
     if (found !== undefined) return { node_id: node, ...found }
   }
-  const found = diff(texts(a.runtime), texts(b.runtime), 'runtime') ?? diff(a.delays, b.delays, 'delays')
+  const found =
+    diff(texts(a.runtime), texts(b.runtime), 'runtime') ??
+    diff(a.delays, b.delays, 'delays') ??
+    diff(a.response, b.response, 'response')
   return found && { node_id: '', ...found }
 }
 

@@ -101,5 +101,6 @@ function writesOf({ effects, witness }: Iteration): WriteNotes {
     runtime: Object.fromEntries(runtime),
     delays: effects.delays,
     pushes: witness?.notes.pushes ?? [],
+    ...(effects.response === undefined ? {} : { response: effects.response }),
   }
 }

@@ -8,6 +8,7 @@
 import { EngineError } from '../errors.ts'
 import type { FlowGraph, Workflow } from '../graph/flow-graph.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
+import type { Response } from '../node/context.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
 import { pathsRedactor, redactWorkflow, secretsOf, withoutSecrets } from './redact.ts'
 import type { CallNote, ErrorNote, ReadNotes, StepNote } from './witness.ts'
@@ -37,6 +38,8 @@ export type WriteNotes = {
   runtime: Record<string, string | null>
   delays: string[]
   pushes: { at: string; queue: string }[]
+  /** What an `http-response` node answered. */
+  response?: Response
 }
 
 type Where = {

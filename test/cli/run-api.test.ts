@@ -1,5 +1,5 @@
 /** `run --input`: an `api` workflow, asked once. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { cli, repository, temporaryFolder } from '../support/cli.ts'
@@ -29,6 +29,22 @@ describe('run --input', () => {
       { type: 'summary', status: 'completed', loops: { ask: { iterations: 1, failed: 0, dead_letters: 0 } } },
     ])
   })
+
+  it.each([
+    ['an answer', '{"amount": 12}'],
+    ['a failure', '{"amount": "x"}'],
+  ])(
+    'records %s, which replays identical, and otherwise against a workflow that answers otherwise',
+    async (_, input) => {
+      const cwd = temporaryFolder()
+      await cli(['run', price, '--input', input, '--trace', 't.jsonl'], { cwd })
+      const replayed = await cli(['replay', 't.jsonl'], { cwd })
+      expect(replayed, replayed.stderr).toMatchObject({ code: 0, stdout: 'replayed 1 iterations, identical\n' })
+      const other = readFileSync(price, 'utf8').replaceAll('data.amount', 'data.amounts')
+      writeFileSync(join(cwd, 'other.json'), other)
+      expect((await cli(['replay', 't.jsonl', '--workflow', 'other.json'], { cwd })).code).toBe(1)
+    },
+  )
 
   it('fails with 1 and names the node', async () => {
     const { code, stderr } = await cli(['run', price, '--input', '{"amount": "x"}'], { cwd: temporaryFolder() })
