@@ -19,7 +19,7 @@ const simulation = { seed: '0x5eed', seeds: '40', paths: ['fixtures/workflows', 
 const generatedSeeds = '200'
 
 /** Real daemons, workers and Redis, killed, cut off and held up: what is looked at is what arrives, not how fast. */
-const torture = ['--faults', '20', '--rate', '200', '--seed', '5']
+const torture = ['--faults', '20', '--rate', '200', '--seed', '5', '--trace']
 
 /** Nearly all are found by the first few seeds; the whole 500 of them run by hand. */
 const mutantSeeds = '200'

@@ -1,5 +1,5 @@
 /** What is tortured: a Redis with an append-only file, and daemons that reach it through proxies of their own. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,7 +25,10 @@ export class Cluster {
     this.#dir = dir
   }
 
-  static async start(workflow: object, { daemons, leaseSeconds }: { daemons: number; leaseSeconds: number }) {
+  static async start(
+    workflow: object,
+    { daemons, leaseSeconds, traces }: { daemons: number; leaseSeconds: number; traces: boolean },
+  ) {
     const dir = mkdtempSync(join(tmpdir(), 'theoneeye-torture-'))
     for (const folder of ['workflows', 'files']) mkdirSync(join(dir, folder))
     writeFileSync(join(dir, 'workflows', 'torture.json'), JSON.stringify(workflow))
@@ -40,6 +43,7 @@ export class Cluster {
         'listen: 127.0.0.1:0',
         `lease_seconds: ${leaseSeconds}`,
         'log: { level: info }',
+        ...(traces ? ['trace: { dir: traces, keep: 10000 }'] : []),
       ]
       writeFileSync(config, `${keys.join('\n')}\n`)
       all.push(new Daemon(number, { dir, config, proxy }))
@@ -60,6 +64,14 @@ export class Cluster {
   async stop(): Promise<string[]> {
     const ends = await Promise.all(this.daemons.map(daemon => daemon.stop()))
     return ends.flatMap((end, i) => (end === 0 ? [] : [`daemon ${i + 1} ended with ${end} instead of 0`]))
+  }
+
+  /** Replays what all daemons have recorded; what is told of it, and what is wrong with it. Once they have stopped. */
+  replay(): { said: string; wrong: string[] } {
+    const flags = [bin, 'replay', join(this.#dir, 'traces')]
+    const { status, stdout, stderr } = spawnSync(process.execPath, flags, { encoding: 'utf8' })
+    const said = `${stdout}${stderr}`.trim()
+    return { said, wrong: status === 0 ? [] : [`the replay ended with ${status}`] }
   }
 
   async remove(): Promise<void> {

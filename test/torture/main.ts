@@ -1,7 +1,8 @@
 /**
- * `npm run torture -- [--minutes N | --faults N] [--rate N] [--seed S] [--only TEXT]`: real daemons on a real Redis under
+ * `npm run torture -- [--minutes N | --faults N] [--rate N] [--seed S] [--only TEXT] [--trace]`: real daemons on a real Redis under
  * load, while everything is killed, cut, slowed and held still at random. Afterwards every item must be there, once, in
- * order. The seed draws the faults, of all kinds or of those whose name holds TEXT; moments are the machine's.
+ * order; with `--trace` all daemons record, and every iteration must replay identical. The seed draws the faults, of all
+ * kinds or of those whose name holds TEXT; moments are the machine's.
  */
 import { parseArgs } from 'node:util'
 import { hashUnit } from '../../engine/hash.ts'
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
+    trace: { type: 'boolean', default: false },
   },
 })
 const leaseSeconds = 2
@@ -33,11 +35,11 @@ type Recovery = { kind: string; ms: number; awayMs: number }
 
 async function main(): Promise<number> {
   if (!(endMs > 0) || !(faultsMax > 0) || (values.minutes ?? values.faults) === undefined || kinds.length === 0) {
-    console.error('usage: npm run torture -- --minutes N | --faults N [--rate N] [--seed S] [--only TEXT]')
+    console.error('usage: npm run torture -- --minutes N | --faults N [--rate N] [--seed S] [--only TEXT] [--trace]')
     console.error(`TEXT is part of one of: ${Object.keys(faults).join(', ')}`)
     return 2
   }
-  const cluster = await Cluster.start(workflow, { daemons: 3, leaseSeconds })
+  const cluster = await Cluster.start(workflow, { daemons: 3, leaseSeconds, traces: values.trace })
   const load = await Load.open(cluster.redis.url, Number(values.rate))
   try {
     load.start()
@@ -45,8 +47,11 @@ async function main(): Promise<number> {
     const recoveries = await torture(cluster, load)
     await load.stop()
     await untilDrained(load)
-    const wrong = [...(await cluster.stop()), ...(await wrongWith(load))]
+    const ends = await cluster.stop()
+    const replayed = values.trace ? cluster.replay() : { said: '', wrong: [] }
+    const wrong = [...ends, ...(await wrongWith(load)), ...replayed.wrong]
     report(recoveries, load.sent, wrong)
+    if (values.trace) console.log(replayed.said)
     if (wrong.length > 0) for (const { number, said } of cluster.daemons) tell(number, said)
     return wrong.length === 0 ? 0 : 1
   } catch (error) {
