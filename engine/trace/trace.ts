@@ -11,6 +11,7 @@ import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import type { Response } from '../node/context.ts'
 import type { ClaimedEntry } from '../store/entry.ts'
 import { pathsRedactor, redactWorkflow, secretsOf, withoutSecrets } from './redact.ts'
+import { commitShape, headerShape, iterationShape, misshapen } from './trace-shape.ts'
 import type { CallNote, ErrorNote, ReadNotes, StepNote } from './witness.ts'
 
 export const traceFormat = 1
@@ -95,12 +96,12 @@ export function openTrace(
   put({ kind: 'header', format: traceFormat, engine, source, workflow, hash: graph.hash })
   if (secrets.length + redact.length === 0) return put
   const blanked = pathsRedactor(redact)
-  const hide = (said: Json): Json => (secrets.length === 0 ? blanked(said) : withoutSecrets(blanked(said), secrets))
   return line => {
     if (line.kind === 'gap') return put(line)
-    const { kind, time, instance, run, loop, replica, iteration, key, ...said } = line
+    const known = line.kind === 'iteration' && redact.length > 0 ? withContent(line, blanked) : line
+    const { kind, time, instance, run, loop, replica, iteration, key, ...said } = known
     put({
-      ...(hide(said as unknown as JsonObject) as JsonObject),
+      ...(withoutSecrets(said as unknown as JsonObject, secrets) as JsonObject),
       kind,
       time,
       instance,
@@ -110,6 +111,34 @@ export function openTrace(
       iteration,
       key,
     })
+  }
+}
+
+/** What a line holds of items and of the outside, seen through `hide`; how it is made stays as it is. */
+function withContent(line: IterationLine, hide: (value: Json) => Json): IterationLine {
+  const all = <T extends Json>(values: Record<string, T>): Record<string, T> => hide(values) as Record<string, T>
+  const { entry, reads, calls, steps, writes } = line
+  const item = entry && { ...entry.item, data: all(entry.item.data), metadata: all(entry.item.metadata) }
+  return {
+    ...line,
+    entry: entry && { ...entry, item: item as ClaimedEntry['item'] },
+    reads: { state: all(reads.state), runtime: all(reads.runtime) },
+    calls: calls.map(({ ask, answer, ...call }) => ({
+      ...call,
+      ask: all(ask),
+      ...(answer === undefined ? {} : { answer: hide(answer) }),
+    })),
+    steps: steps.map(step => {
+      if (step.did !== 'complete') return step
+      const { metadata } = step
+      return { ...step, set: all(step.set), ...(metadata === undefined ? {} : { metadata: all(metadata) }) }
+    }),
+    writes: {
+      ...writes,
+      state: all(writes.state),
+      runtime: all(writes.runtime),
+      ...(writes.response && { response: { ...writes.response, body: hide(writes.response.body) } }),
+    },
   }
 }
 
@@ -135,12 +164,13 @@ export function toSource({ id, name, type, env, settings: all, fromHost = [], no
 /** Reads the first line. Throws `USAGE` when it is none of ours, or of a newer form. */
 export function parseHeader(text: string, name: string): TraceHeader {
   const header = parseLine(text)
-  if (header?.kind !== 'header' || !isJsonObject(header.workflow))
-    throw unreadable(name, 'line 1 is no header of a trace')
+  if (header?.kind !== 'header') throw unreadable(name, 'line 1 is no header of a trace')
   if (header.format !== traceFormat) {
     throw unreadable(name, `it has form ${JSON.stringify(header.format)}, this version reads form ${traceFormat}`)
   }
-  return header as unknown as TraceHeader
+  const wrong = misshapen(header, headerShape)
+  if (wrong === undefined) return header as unknown as TraceHeader
+  throw unreadable(name, `line 1 is no header of a trace: its "${wrong}" is not as it was recorded`)
 }
 
 /** A line as a JSON object; undefined when it is none. */
@@ -153,32 +183,19 @@ export function parseLine(text: string): JsonObject | undefined {
   }
 }
 
-/** The line of an iteration, or undefined for one of another kind. Throws `USAGE` when it lacks something. */
-export function readIteration(line: JsonObject, place: { name: string; line: number }): IterationLine | undefined {
-  if (line.kind !== 'iteration') return undefined
-  const missing = Object.entries(shape).find(([key, fits]) => !fits(line[key]))
-  if (missing === undefined) return line as unknown as IterationLine
-  throw unreadable(place.name, `line ${place.line} is no iteration: its "${missing[0]}" is not as it was recorded`)
+type Place = { name: string; line: number }
+
+/** The line of an iteration, or undefined for one of another kind. Throws `USAGE` when it, or a commit, lacks something. */
+export function readIteration(line: JsonObject, place: Place): IterationLine | undefined {
+  if (line.kind === 'iteration') return required(line, iterationShape, place) as unknown as IterationLine
+  if (line.kind === 'commit') required(line, commitShape, place)
+  return undefined
 }
 
-const isText = (value: unknown): boolean => typeof value === 'string'
-const isNumber = (value: unknown): boolean => typeof value === 'number'
-const shape: Record<string, (value: Json | undefined) => boolean> = {
-  time: isNumber,
-  instance: isText,
-  run: isText,
-  loop: isText,
-  replica: isNumber,
-  iteration: isNumber,
-  key: isText,
-  prefix: isText,
-  entry: value => value === null || (isJsonObject(value) && isJsonObject(value.item)),
-  reads: value => isJsonObject(value) && isJsonObject(value.state) && isJsonObject(value.runtime),
-  clock: isJsonObject,
-  calls: Array.isArray,
-  steps: Array.isArray,
-  outcome: value => isJsonObject(value) && isText(value.as),
-  writes: value => isJsonObject(value) && Array.isArray(value.pushes),
+function required(line: JsonObject, shape: typeof commitShape, { name, line: number }: Place): JsonObject {
+  const wrong = misshapen(line, shape)
+  if (wrong === undefined) return line
+  throw unreadable(name, `line ${number} is no ${line.kind}: its "${wrong}" is not as it was recorded`)
 }
 
 export function unreadable(name: string, what: string): EngineError {

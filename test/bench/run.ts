@@ -17,6 +17,7 @@ import { queues } from './queues.ts'
 import { explored, simulated, week, year } from './sim.ts'
 import { idling, starting } from './start.ts'
 import { recording, replaying } from './traces.ts'
+import { webhooks } from './webhooks.ts'
 
 const benches: Record<string, readonly Bench[]> = {
   queues: [queues],
@@ -27,6 +28,7 @@ const benches: Record<string, readonly Bench[]> = {
   traces: [recording, replaying],
   start: [starting],
   idle: [idling],
+  webhooks: [webhooks],
 }
 /** For one bench, all its rounds. */
 const minutesMax = 10

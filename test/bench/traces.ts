@@ -7,11 +7,10 @@ import { TraceFolder } from '../../daemon/trace-folder.ts'
 import { FlowEngine } from '../../engine/flow-engine.ts'
 import { requireWorkflow } from '../../engine/graph/load-workflow.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
-import { openTrace } from '../../engine/trace/trace.ts'
+import { openTrace, type RecordOf, type TraceLine, type TraceSink } from '../../engine/trace/trace.ts'
 import { replayTrace } from '../../sim/replay.ts'
 import { RedisServer } from '../support/redis-server.ts'
-import type { Bench, Sample } from './measure.ts'
-import { cpuUs } from './measure.ts'
+import { type Arm, type Bench, cpuUs, type Sample } from './measure.ts'
 import { ours, peer } from './ours.ts'
 import { portsInMemory } from './plan-scope.ts'
 import { throughput } from './queues.ts'
@@ -31,24 +30,62 @@ export const recording: Bench = {
       clock: systemClock(),
       random: systemRandom(),
     }
-    const run = async (size: number): Promise<Sample> => {
-      const failed = (message: string): never => {
-        throw new Error(message)
-      }
-      const folder = new TraceFolder({ ...about, onTrouble: failed })
-      try {
-        return await throughput(peer('recorded', folder.recordOf), server.url, size)
-      } finally {
-        await folder.close()
-      }
+    const recorded = (chapters: 'within the budget' | 'all'): Arm => ({
+      name: `recorded, ${chapters}`,
+      async run(size) {
+        const folder = new TraceFolder({ ...about, onTrouble: failed })
+        const meter = new RecordingMeter(folder.recordOf, chapters)
+        try {
+          return { ...(await throughput(peer('recorded', meter.recordOf), server.url, size)), ...meter.told() }
+        } finally {
+          await folder.close()
+        }
+      },
+    })
+    const plain: Arm = {
+      name: 'not recorded',
+      run: async size => ({ ...(await throughput(ours, server.url, size)), '% recorded': 0, 'µs of writing each': 0 }),
     }
     const close = async (): Promise<void> => {
       rmSync(dir, { recursive: true })
       await server.remove()
     }
-    const plain = { name: 'not recorded', run: (size: number) => throughput(ours, server.url, size) }
-    return { arms: [{ name: 'recorded', run }, plain], close }
+    return { arms: [recorded('within the budget'), recorded('all'), plain], close }
   },
+}
+
+function failed(message: string): never {
+  throw new Error(message)
+}
+
+/** How many of the iterations are recorded, and how long writing one takes: the part of the cost that a budget can measure. */
+class RecordingMeter {
+  readonly recordOf: RecordOf
+  #written = 0
+  #leftOut = 0
+  #writingMs = 0
+
+  constructor(recordOf: RecordOf, chapters: 'within the budget' | 'all') {
+    this.recordOf = graph => {
+      const sink = recordOf(graph) as TraceSink
+      const metered = (line: TraceLine): void => {
+        const beganMs = performance.now()
+        sink(line)
+        this.#writingMs += performance.now() - beganMs
+        if (line.kind === 'iteration') this.#written += 1
+        if (line.kind === 'gap') this.#leftOut += line.iterations
+      }
+      return Object.assign(metered, { wants: chapters === 'all' ? () => true : () => sink.wants?.() !== false })
+    }
+  }
+
+  told(): Sample {
+    const all = this.#written + this.#leftOut
+    return {
+      '% recorded': (100 * this.#written) / all,
+      'µs of writing each': (1_000 * this.#writingMs) / this.#written,
+    }
+  }
 }
 
 export const replaying: Bench = {

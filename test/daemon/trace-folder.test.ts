@@ -7,7 +7,7 @@ import { requireWorkflow } from '../../engine/graph/load-workflow.ts'
 import type { JsonObject } from '../../engine/json.ts'
 import { limits } from '../../engine/limits.ts'
 import { defaultRegistry } from '../../engine/node/node-registry.ts'
-import type { TraceLine } from '../../engine/trace/trace.ts'
+import { readIteration, type TraceLine } from '../../engine/trace/trace.ts'
 import { replayTrace } from '../../sim/replay.ts'
 import { traceLines } from '../../sim/trace-lines.ts'
 import { sketch } from '../support/engine-bench.ts'
@@ -177,6 +177,24 @@ describe('TraceFolder', () => {
       writes: { state: { c: '{"email":"[redacted]","n":1}' } },
     })
     expect(JSON.stringify(seen)).not.toContain('a@b.test')
+  })
+})
+
+describe('a key that the form of a trace has as well', () => {
+  it('is left out of items only, and the trace stays readable', async () => {
+    const names = ['data', 'item', 'entry', 'steps', 'set', 'writes', 'queue', 'response', 'at', 'state']
+    const { folder, files, read } = bench({ redact: names })
+    const item = { id: 'i', data: { data: 'secret', set: { at: 1 }, n: 2 }, metadata: {} }
+    const entry = { key: 'k.0', enqueuedAt: 0, suspect: false, charges: 0, queue: 'q', item }
+    const steps = [{ at: 'c', did: 'complete', set: { queue: 'secret' }, unset: [], route: 'default' }]
+    folder.recordOf(load('a'))(line('x', 1, { entry, steps }))
+    await folder.close()
+    const [, seen] = read(files()[0] as string)
+    expect(seen).toMatchObject({
+      entry: { item: { data: { data: '[redacted]', set: '[redacted]', n: 2 } } },
+      steps: [{ at: 'c', set: { queue: '[redacted]' } }],
+    })
+    expect(readIteration(seen as JsonObject, { name: 't', line: 2 })).toBeDefined()
   })
 })
 

@@ -47,7 +47,7 @@ const header = JSON.stringify({
   format: 1,
   engine: '0',
   source: 'recorded',
-  workflow: { id: 'w' },
+  workflow: { id: 'w', nodes: [], edges: [] },
   hash: 'h',
 })
 

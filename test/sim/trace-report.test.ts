@@ -6,7 +6,14 @@ import { tracePage } from '../../sim/trace-report-page.ts'
 import { look } from '../support/chromium.ts'
 import { errorOf } from '../support/temp-dir.ts'
 
-const header = { kind: 'header', format: 1, engine: '0.1.0', source: 'recorded', workflow: { id: 'w' }, hash: 'h' }
+const header = {
+  kind: 'header',
+  format: 1,
+  engine: '0.1.0',
+  source: 'recorded',
+  workflow: { id: 'w', nodes: [], edges: [] },
+  hash: 'h',
+}
 const where = (loop: string, n: number) => ({
   ...{ time: 1_767_225_600_000 + n, instance: 'a', run: 'run-1', loop, replica: 0, iteration: n, key: `${loop}.${n}` },
 })

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadWorkflow, requireWorkflow } from '../../../engine/graph/load-workflow.ts'
-import type { JsonObject } from '../../../engine/json.ts'
+import type { Json, JsonObject } from '../../../engine/json.ts'
 import { defaultRegistry } from '../../../engine/node/node-registry.ts'
 import { secretsOf } from '../../../engine/trace/redact.ts'
 import {
@@ -124,5 +124,21 @@ describe('a line', () => {
     },
   )
 
-  it('of another kind is passed over', () => expect(readIteration({ kind: 'commit' }, place)).toBeUndefined())
+  it('of another kind is passed over, but a commit must be one', () => {
+    expect(readIteration({ kind: 'later', time: 'x' }, place)).toBeUndefined()
+    expect(() => readIteration({ kind: 'commit', time: 'x' }, place)).toThrow('line 2 is no commit: its "time"')
+  })
+
+  it.each([
+    ['steps', [null]],
+    ['steps', [{ at: 'a', did: 'jump' }]],
+    ['calls', [{ at: 'a', op: '__proto__', ask: {} }]],
+    ['reads', { state: { a: '{' }, runtime: {} }],
+    ['writes', { state: {}, runtime: {}, delays: [], pushes: [{ at: 'a' }] }],
+    ['entry', { item: { id: 'a', data: {}, metadata: {} } }],
+    ['outcome', { as: 'failed', node: 'a' }],
+  ] as [string, Json][])('whose %s holds %j is refused', (key, value) => {
+    const wrong = { ...(line as unknown as JsonObject), [key]: value }
+    expect(() => readIteration(wrong, place)).toThrow(`its "${key}" is not as it was recorded`)
+  })
 })
