@@ -5,6 +5,7 @@
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { JsonObject } from '../engine/json.ts'
 import { queuesOf } from './arrivals.ts'
+import { drawCalls, isEndless } from './calls.ts'
 import { editMax } from './edits.ts'
 import { allFaultKinds, type FaultKind, latencySpikesMs } from './faults.ts'
 import type { Plan, PlanEvent, PlanSettings } from './plan.ts'
@@ -87,8 +88,13 @@ export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, a
   const kinds = allFaultKinds.filter(kind => draws.chance(`kind ${kind}`, chance(kind)) && allowed.includes(kind))
   const targets = [...targetsOf(subject.graph), ...arrivalsOf(subject.files)]
   const events = kinds.flatMap(kind => eventsOf(kind, targets, draws))
-  const { name, workflow, files } = subject
-  return { version: 1, name, seed, workflow, files, settings: drawSettings(draws), events }
+  const { name, workflow, files, graph } = subject
+  const develops = allowed.length === allFaultKinds.length ? 'sometimes' : 'never'
+  const calls = drawCalls(graph, draws, develops)
+  // only a daemon listens to calls
+  const serving = isEndless(graph) ? { serving: 'daemon' as const } : {}
+  const settings = { ...drawSettings(draws), ...serving }
+  return { version: 1, name, seed, workflow, files, settings, events, ...(calls.length === 0 ? {} : { calls }) }
 }
 
 function drawSettings(draws: Draws): PlanSettings {
