@@ -37,6 +37,9 @@ export type FrontOptions = {
   onDevWrite(op: string, keys: readonly string[]): void
 }
 
+/** So few, that some lives come to it. */
+const runningMax = 12
+
 export class Front {
   readonly #options: FrontOptions
   readonly #intake: WebhookIntake
@@ -50,7 +53,7 @@ export class Front {
     const { redis, clock, random } = ports
     this.#options = options
     this.#intake = new WebhookIntake({ redis, clock, random, patienceMs: limits.webhookPatienceMs })
-    this.#requests = new ApiRequests(ports, onEvent)
+    this.#requests = new ApiRequests(ports, onEvent, runningMax)
     const registry = new NodeRegistry([...new Set([...classes.nodes.values()].map(node => node.class))])
     this.#dev = new DevRunner({ registry, ports: { ...devPorts, redis: watched(devPorts.redis, onDevWrite) } })
   }

@@ -12,6 +12,7 @@ import type { CallNews } from './callers.ts'
 import type { FaultKind, OperationName } from './faults.ts'
 import type { LifeNews } from './life.ts'
 import type { Applied } from './server.ts'
+import { ofCalls } from './situations-calls.ts'
 import { ofEngine } from './situations-engine.ts'
 import { ofHolders } from './situations-holders.ts'
 import { ofOperators } from './situations-operators.ts'
@@ -34,7 +35,7 @@ export type Situation = { name: string; watch: (known: Known) => Watch }
 /** Told by the world itself. */
 export const completionLost = 'Redis lost a completion after it was told'
 
-const watched: readonly Situation[] = [...ofStore, ...ofHolders, ...ofEngine, ...ofPools, ...ofOperators]
+const watched: readonly Situation[] = [...ofStore, ...ofHolders, ...ofEngine, ...ofPools, ...ofOperators, ...ofCalls]
 export const situations: readonly string[] = [...watched.map(({ name }) => name), completionLost]
 
 export type Holder = { holder: string; pid: number }

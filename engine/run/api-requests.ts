@@ -15,14 +15,17 @@ import { type ApiAnswer, type ApiRequest, ApiRunner } from './api-runner.ts'
 export class ApiRequests {
   readonly #ports: Ports
   readonly #onEvent: EventSink
+  readonly #runningMax: number
   /** By workflow. */
   readonly #runners = new Map<string, { hash: string; runner: ApiRunner }>()
   readonly #busy = new Map<Promise<ApiAnswer>, ApiRunner>()
   #isDraining = false
 
-  constructor(ports: Ports, onEvent: EventSink) {
+  /** `runningMax`: how many may run at once. */
+  constructor(ports: Ports, onEvent: EventSink, runningMax: number = limits.requestsMax) {
     this.#ports = ports
     this.#onEvent = onEvent
+    this.#runningMax = runningMax
   }
 
   /** How many requests run now. */
@@ -63,8 +66,8 @@ export class ApiRequests {
 
   #refuse(): void {
     if (this.#isDraining) throw new EngineError('DRAINING', 'Cannot begin: the daemon stops; ask again later')
-    if (this.#busy.size < limits.requestsMax) return
-    const many = `${limits.requestsMax} requests run already`
+    if (this.#busy.size < this.#runningMax) return
+    const many = `${this.#runningMax} requests run already`
     throw new EngineError('OVERLOADED', `Cannot begin: ${many}; ask again later`)
   }
 
