@@ -90,7 +90,9 @@ function asks(draws: Draws): Unnumbered[] {
 
 /** A developer goes from node to node, in a few sessions; where nothing else goes on, also after a night and a day. */
 function developments(graph: FlowGraph, draws: Draws): Unnumbered[] {
-  const nodes = [...graph.nodes.keys()]
+  // nobody works at everything at once
+  const all = draws.shuffled('develop at', [...graph.nodes.keys()])
+  const nodes = draws.chance('develop all', 0.3) ? all : all.slice(0, 3)
   const pauses = graph.workflow.type === 'api' ? [5, 500, 5_000, 2 * limits.devSessionIdleMs] : [5, 50, 500]
   let at = 0
   return Array.from({ length: draws.whole('develop count', 4, 20) }, () => {

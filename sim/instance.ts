@@ -239,7 +239,7 @@ export class Instance {
 
   /** Until when somebody here sleeps on purpose, in milliseconds since the beginning. */
   sleepsUntil(): number {
-    return Math.max(this.#host.sleepsUntil(), this.#pools.sleepsUntil())
+    return Math.max(this.#host.sleepsUntil(), this.#devHost?.sleepsUntil() ?? 0, this.#pools.sleepsUntil())
   }
 
   /** An operator finds a loop that was given up, and has it started again. */

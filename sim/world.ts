@@ -325,6 +325,7 @@ class World {
       this.#stats.iterations += Number(answer.split('\n')[1])
       this.#progressMs = ms
     }
+    if (op === 'commit-request' && outcome.changed) this.#stats.commits += 1
     if (op === 'complete' && (answer === 'completed' || answer === 'workflow')) this.#progressMs = ms
     if (answer === 'workflow') this.#completedMs = ms
     if (op === 'requeue' && outcome.changed) this.#hasRequeued = true
@@ -346,7 +347,7 @@ class World {
   }
 
   #call(news: CallNews): void {
-    if (news.what === 'is answered') this.#progressMs = this.#time.ms
+    if (news.what !== 'develops') this.#progressMs = this.#time.ms
     this.#situations.call(news)
     this.#invariants.call(news)
     this.#noteViolation()

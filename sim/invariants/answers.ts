@@ -1,12 +1,10 @@
 /**
  * Each call is answered once, by what it asked and not by what another did, and in its time. A request of an api workflow
  * that was told to have gone well has committed, once; one that failed has committed nothing, unless what failed is that
- * nobody knows. In development a session steps through its items, and an output is remembered for a day and no longer.
+ * nobody knows.
  */
-import { canonicalJson, isJsonObject, type Json } from '../../engine/json.ts'
-import { limits } from '../../engine/limits.ts'
+import { canonicalJson, type Json } from '../../engine/json.ts'
 import type { ApiAnswer } from '../../engine/run/api-runner.ts'
-import type { DevAnswer } from '../../engine/run/dev-runner.ts'
 import type { CallNews } from '../callers.ts'
 import { type CallOf, markOf, marksIn } from '../calls.ts'
 import type { Applied } from '../server.ts'
@@ -28,8 +26,6 @@ class Answers implements Invariant {
   /** By token of a request: what it committed, and how often. */
   readonly #commits = new Book<string, string>()
   readonly #everCommitted = new Set<string>()
-  /** By life, session and node: what it counted last, and when. */
-  readonly #steps = new Map<string, { current: number; step: number; ms: number }>()
 
   constructor({ report }: InvariantContext) {
     this.#report = report
@@ -45,7 +41,6 @@ class Answers implements Invariant {
     const { answer } = news
     if (answer.kind === 'refused') this.#refused(news, answer.code)
     if (answer.kind === 'ask') this.#asked(call as CallOf<'ask'>, answer.answer)
-    if (answer.kind === 'develop') this.#developed(news, answer.answer)
   }
 
   applied({ op, args, outcome }: Applied): void {
@@ -61,7 +56,7 @@ class Answers implements Invariant {
   }
 
   #refused({ call }: Answered, code: string): void {
-    const mayBe = /^(DRAINING|OVERLOADED|PAYLOAD_TOO_LARGE|REDIS_)/
+    const mayBe = /^(DRAINING|OVERLOADED|PAYLOAD_TOO_LARGE|NODE_UNKNOWN|REDIS_)/
     if (!mayBe.test(code))
       this.#report(`${call.kind} ${call.n} is answered, or refused for a reason`, `it was refused with ${code}`)
   }
@@ -82,26 +77,6 @@ class Answers implements Invariant {
     const others = marksIn(canonicalJson(said)).filter(mark => mark !== markOf(n))
     if (others.length > 0)
       this.#report(`call ${n} is answered by what it asked`, `its answer holds ${others.join(', ')}`)
-  }
-
-  #developed({ call, teller, ms }: Answered, answer: DevAnswer): void {
-    const { node, session } = call as CallOf<'develop'>
-    if (answer.node_id !== node || (session !== undefined && answer.session_id !== session))
-      this.#report(`develop ${call.n} runs node "${node}"`, `"${answer.node_id}" ran, in session ${answer.session_id}`)
-    if (!answer.success || session === undefined || answer.node_type !== 'counter') return
-    this.#goesOn(`${teller} ${session} ${node}`, answer.output?.counter, ms)
-  }
-
-  /** Whoever counts in a session goes on where it stopped, unless it was idle so long that it has begun anew. */
-  #goesOn(place: string, counter: Json | undefined, ms: number): void {
-    const before = this.#steps.get(place)
-    if (!isJsonObject(counter)) return void this.#steps.delete(place)
-    const { current, step, direction } = counter as { current: number; step: number; direction: string }
-    const by = direction === 'decrement' ? -step : step
-    this.#steps.set(place, { current, step: by, ms })
-    if (before === undefined || ms - before.ms >= limits.devSessionIdleMs) return
-    if (Math.abs(current - (before.current + by)) > 1e-6)
-      this.#report(`session and node "${place}" go on at ${before.current + by}`, `they went on at ${current}`)
   }
 }
 

@@ -13,6 +13,7 @@ import { check } from './check.ts'
 import { completion } from './completion.ts'
 import { conservation } from './conservation.ts'
 import { definition } from './definition.ts'
+import { development } from './development.ts'
 import { drain } from './drain.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { failFast } from './fail-fast.ts'
@@ -45,6 +46,7 @@ export const allInvariants: readonly MakeInvariant[] = [
   supervision,
   completion,
   separation,
+  development,
   intake,
   answers,
   check,

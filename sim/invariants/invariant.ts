@@ -86,6 +86,8 @@ export const inWords = {
   answers:
     'each call gets one answer, its own, in its time; what is told to have happened has, and what failed has not',
   intake: 'a webhook that was accepted was queued once, as it was sent; one that was refused was not',
+  development:
+    'in development a call runs its node, a session goes on where it stopped, and outputs are kept for a day',
   separation: 'development mode leaves the keys of production untouched',
   lifecycle: 'node instances are set up and cleaned up once, and a daemon that ends leaves nothing open',
   determinism: 'one plan, one trace, however often it runs',
