@@ -28,9 +28,11 @@ import { quiet } from './quiet.ts'
 import { Draws } from './random.ts'
 import { type Applied, SimServer } from './server.ts'
 import { completionLost, Situations } from './situations.ts'
+import type { Stats } from './stats.ts'
 import { summarise, TraceLog, traceEvent, traceMove } from './trace.ts'
 import { setTripwires, type Tripwires } from './tripwires.ts'
 
+export type { Stats } from './stats.ts'
 export type FailureKind = 'invariant' | 'stuck' | 'escape' | 'nondeterminism' | 'crash' | 'inconclusive'
 export type Failure = {
   kind: FailureKind
@@ -38,21 +40,6 @@ export type Failure = {
   expected: string
   seen: string /** milliseconds */
   at: number
-}
-
-export type Stats = {
-  simulatedMs: number
-  /** Committed ones; those that Redis lost again count each time. */
-  iterations: number
-  /** Groups of them. */
-  commits: number
-  crashes: number
-  steps: number
-  faults: Partial<Record<FaultKind, number>>
-  /** The first request that got a plain 200, because nobody says what the outside answers it. */
-  echoed?: string
-  /** Rare situations that came up. */
-  reached: Set<string>
 }
 
 export type RunResult = {
