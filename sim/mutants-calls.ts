@@ -106,8 +106,8 @@ export const callMutants: readonly Mutant[] = [
   {
     name: 'what development remembers lies among the keys of production',
     file: 'store/keys',
-    find: '`oe:dev:{',
-    replace: '`oe:{',
+    find: ':dev:{',
+    replace: ':{',
     caughtBy: ['separation'],
     canary: 'asked',
   },
@@ -116,7 +116,7 @@ export const callMutants: readonly Mutant[] = [
     file: 'run/dev-runner',
     find: 'const entry = await firstEntry(this.#options.ports.redis, workflow.id, queue)',
     replace:
-      'const entry = await this.#options.ports.redis.call({ name: "take", run: (db, [key]) => db.lpop(key) }, [`oe:{${workflow.id}}:q:${queue}`], []).then(text => text ?? undefined)',
+      'const entry = await this.#options.ports.redis.call({ name: "take", run: (db, [key]) => db.lpop(key) }, [`${"oe"}:{${workflow.id}}:q:${queue}`], []).then(text => text ?? undefined)',
     caughtBy: ['separation'],
     canary: 'tight',
   },
