@@ -8,7 +8,8 @@ import { pathToFileURL } from 'node:url'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import { Node, type NodeClass } from '../engine/node/node.ts'
 
-const extensions = /(?<!\.d)\.(js|mjs|ts|mts)$/
+/** Tests may lie beside what they test. */
+const extensions = /(?<!\.d|\.test|\.spec)\.(js|mjs|ts|mts)$/
 
 /**
  * The node classes that the files of a folder export, in the order of the files' names. Rejects with `USAGE` when the
