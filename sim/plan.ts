@@ -1,5 +1,5 @@
 /**
- * A plan is data: a workflow, the files it finds, a seed for draws, settings, and a flat list of events. It can be cut
+ * A plan is data: a workflow, the files it finds, a seed for draws, settings, a flat list of events, and one of calls. It can be cut
  * anywhere and still runs, because an event whose target is gone does nothing; so a stored plan never rots.
  */
 import { EngineError } from '../engine/errors.ts'
