@@ -91,8 +91,9 @@ function asks(draws: Draws): Unnumbered[] {
 /** A developer goes from node to node, in a few sessions; where nothing else goes on, also after a night and a day. */
 function developments(graph: FlowGraph, draws: Draws): Unnumbered[] {
   // nobody works at everything at once
-  const all = draws.shuffled('develop at', [...graph.nodes.keys()])
-  const nodes = draws.chance('develop all', 0.3) ? all : all.slice(0, 3)
+  const all = draws.shuffled('develop at', [...graph.nodes.values()])
+  const some = all.filter(({ class: { kind } }, i) => i < 2 || kind === 'loop').slice(0, 4)
+  const nodes = (draws.chance('develop all', 0.3) ? all : some).map(({ id }) => id)
   const pauses = graph.workflow.type === 'api' ? [5, 500, 5_000, 2 * limits.devSessionIdleMs] : [5, 50, 500]
   let at = 0
   return Array.from({ length: draws.whole('develop count', 4, 20) }, () => {
@@ -102,8 +103,8 @@ function developments(graph: FlowGraph, draws: Draws): Unnumbered[] {
     return {
       ...{ at, n: 0, kind: 'develop' as const, node: draws.pick('develop node', nodes) },
       ...(session === undefined ? {} : { session }),
-      ...(draws.chance('develop element', 0.5) ? { each: 'element' as const } : {}),
-      ...(draws.chance('develop input', 0.3) ? { hasInput: true } : {}),
+      ...(draws.chance('develop element', 0.7) ? { each: 'element' as const } : {}),
+      ...(draws.chance('develop input', 0.5) ? { hasInput: true } : {}),
     }
   })
 }

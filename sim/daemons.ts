@@ -159,7 +159,7 @@ export class Daemons {
     this.#host.time.after(operatorsLookMs, () => this.#operators.takeAllBack())
   }
 
-  /** One of those that listen to calls, drawn by `key`; undefined when nobody does. */
+  /** One of those that listen to calls, if only to refuse them, drawn by `key`; undefined when nobody does. */
   listener(key: string): Instance | undefined {
     const up = this.#all.flatMap(({ instance }) => (instance?.listens === true ? [instance] : []))
     return up.length === 0 ? undefined : this.#host.draws.pick(`${key} to`, up)
@@ -167,7 +167,10 @@ export class Daemons {
 
   /** Nothing is left to do for a workflow that has no end of its own: somebody stops everybody who serves it. */
   sendHome(): void {
-    for (const daemon of this.#all) if (daemon.instance?.listens === true) this.#stop(daemon)
+    for (const daemon of this.#all) {
+      const { instance } = daemon
+      if (instance?.listens === true && !instance.isStopping) this.#stop(daemon)
+    }
   }
 
   end(): void {

@@ -5,7 +5,6 @@
 import { EngineError, toErrorRecord } from '../engine/errors.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { JsonObject } from '../engine/json.ts'
-import { limits } from '../engine/limits.ts'
 import type { Keyspace } from '../engine/memory-redis/keyspace.ts'
 import { NodeRegistry } from '../engine/node/node-registry.ts'
 import type { Ports, Redis } from '../engine/ports.ts'
@@ -39,6 +38,8 @@ export type FrontOptions = {
 
 /** So few, that some lives come to it. */
 const runningMax = 12
+/** How long webhooks wait for Redis: less than it is away now and then. */
+const patienceMs = 1_000
 
 export class Front {
   readonly #options: FrontOptions
@@ -52,7 +53,7 @@ export class Front {
     const { ports, devPorts, classes, onEvent, onDevWrite } = options
     const { redis, clock, random } = ports
     this.#options = options
-    this.#intake = new WebhookIntake({ redis, clock, random, patienceMs: limits.webhookPatienceMs })
+    this.#intake = new WebhookIntake({ redis, clock, random, patienceMs })
     this.#requests = new ApiRequests(ports, onEvent, runningMax)
     const registry = new NodeRegistry([...new Set([...classes.nodes.values()].map(node => node.class))])
     this.#dev = new DevRunner({ registry, ports: { ...devPorts, redis: watched(devPorts.redis, onDevWrite) } })

@@ -94,7 +94,7 @@ export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, a
   const develops = allowed.length === allFaultKinds.length ? 'sometimes' : 'never'
   const calls = drawCalls(graph, draws, develops)
   // only a daemon listens to calls
-  const serving = isEndless(graph) ? { serving: 'daemon' as const } : {}
+  const serving = isEndless(graph) || calls.length > 0 ? { serving: 'daemon' as const } : {}
   const settings = { ...drawSettings(draws), ...serving }
   return { version: 1, name, seed, workflow, files, settings, events, ...(calls.length === 0 ? {} : { calls }) }
 }

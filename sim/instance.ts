@@ -164,9 +164,13 @@ export class Instance {
     return this.#options.name
   }
 
-  /** Whether it listens: what runs a workflow from the command line does not, nor who stops. */
+  /** Whether it listens, if only to say that it stops: what runs a workflow from the command line does not. */
   get listens(): boolean {
-    return this.isAlive && !this.#isStopping && this.#options.serving === 'daemon'
+    return this.isAlive && this.#options.serving === 'daemon'
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping
   }
 
   /** Takes a call as soon as it is awake; `tell` is called with the answer unless it dies before. */

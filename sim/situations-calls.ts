@@ -95,8 +95,8 @@ export const ofCalls: readonly Situation[] = [
   { name: 'a daemon died with a request that had committed', watch: committedAndCutOff },
   { name: 'a node said in development what it would have pushed', watch: developed(answer => 'would_push' in answer) },
   {
-    name: 'in development a for-each went on by one element',
-    watch: developed(answer => answer.success && /^element ([2-9])/.test(answer.message ?? '')),
+    name: 'in development a for-each stopped at an element',
+    watch: developed(answer => answer.success && /^element \d/.test(answer.message ?? '')),
   },
   {
     name: 'a producer in development had no more items',
