@@ -93,7 +93,9 @@ export class Front {
     return this.#intake.accept([this.#options.classes], webhook, { ...request, ...(key === undefined ? {} : { key }) })
   }
 
-  #ask({ n, timeoutMs }: CallOf<'ask'>, signal: AbortSignal): Promise<ApiAnswer> {
+  async #ask({ n, timeoutMs }: CallOf<'ask'>, signal: AbortSignal): Promise<ApiAnswer> {
+    const { type } = this.#options.graph.workflow
+    if (type !== 'api') throw new EngineError('NOT_SUPPORTED', `Cannot ask a workflow of type "${type}"`)
     return this.#requests.execute(this.#options.graph, { input: inputOf({ n }), timeoutMs, signal })
   }
 

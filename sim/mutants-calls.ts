@@ -90,8 +90,8 @@ export const callMutants: readonly Mutant[] = [
   {
     name: 'requests share the item that came first',
     file: 'run/api-runner',
-    find: 'await this.#walk(iteration, itemOf(request,',
-    replace: 'await this.#walk(iteration, itemOf((this.first ??= request),',
+    find: 'const item = itemOf(request,',
+    replace: 'const item = itemOf((this.first ??= request),',
     caughtBy: ['answers'],
     canary: 'asked',
   },

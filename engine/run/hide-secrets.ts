@@ -6,14 +6,26 @@
 import { codeOf, EngineError, messageOf } from '../errors.ts'
 import type { FlowNode } from '../graph/flow-graph.ts'
 import type { JsonObject } from '../json.ts'
+import type { NodeClass } from '../node/node.ts'
 import { namedVariables, secretCharsMin, withoutSecrets } from '../trace/redact.ts'
 
 /** `form`: as rendered, once it is. */
 type Whose = { node: FlowNode; form: JsonObject | undefined; env: JsonObject }
 
+/** By class, for a node may log with every item. */
+const known = new WeakMap<NodeClass, readonly string[]>()
+
+function secretFields(nodeClass: NodeClass): readonly string[] {
+  const names =
+    known.get(nodeClass) ??
+    Object.entries(nodeClass.form.fields).flatMap(([name, { secret }]) => (secret ? [name] : []))
+  known.set(nodeClass, names)
+  return names
+}
+
 /** The texts of its secrets, the longest first, also as they stand in JSON and in addresses. */
 export function secretTexts({ node, form, env }: Whose): string[] {
-  const names = Object.entries(node.class.form.fields).flatMap(([name, field]) => (field.secret ? [name] : []))
+  const names = secretFields(node.class)
   if (names.length === 0) return []
   const values = names.flatMap(name => {
     const given = node.form.values[name]

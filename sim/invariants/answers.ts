@@ -56,7 +56,7 @@ class Answers implements Invariant {
   }
 
   #refused({ call }: Answered, code: string): void {
-    const mayBe = /^(DRAINING|OVERLOADED|PAYLOAD_TOO_LARGE|NODE_UNKNOWN|REDIS_)/
+    const mayBe = /^(DRAINING|OVERLOADED|PAYLOAD_TOO_LARGE|NODE_UNKNOWN|NOT_SUPPORTED|REDIS_)/
     if (!mayBe.test(code))
       this.#report(`${call.kind} ${call.n} is answered, or refused for a reason`, `it was refused with ${code}`)
   }

@@ -7,7 +7,7 @@ import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../e
 import { webhookQueue } from '../../engine/nodes/network/webhook-producer.ts'
 import { decodeEntry } from '../../engine/store/entry.ts'
 import type { CallNews } from '../callers.ts'
-import { bodyOf, type CallOf, markOf } from '../calls.ts'
+import { bodyOf, type CallOf, markOf, webhooksOf } from '../calls.ts'
 import type { Applied } from '../server.ts'
 import { Book } from './book.ts'
 import type { Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
@@ -20,8 +20,11 @@ class Intake implements Invariant {
   /** The same, whatever the server lost since: what was told of it is excused. */
   readonly #everTaken = new Set<string>()
   readonly #sent = new Map<string, string>()
+  /** Whoever posts to others is told that nobody knows them. */
+  readonly #webhooks: readonly string[]
 
-  constructor({ report }: InvariantContext) {
+  constructor({ graph, report }: InvariantContext) {
+    this.#webhooks = webhooksOf(graph)
     this.#report = report
   }
 
@@ -32,7 +35,8 @@ class Intake implements Invariant {
     if (news.what === 'begins') this.#sent.set(name, canonicalJson(bodyOf(call)))
     if (news.what !== 'is answered' || news.answer.kind !== 'post') return
     const { status } = news.answer
-    if (status === 'unknown') this.#report(`webhook "${call.webhook}" is known`, `post ${call.n} was told it is not`)
+    if (status === 'unknown' && this.#webhooks.includes(call.webhook))
+      this.#report(`webhook "${call.webhook}" is known`, `post ${call.n} was told it is not`)
     if (status === 'accepted' && !this.#everTaken.has(name))
       this.#report(`post ${call.n}, which was accepted, is in its queue`, 'it never was')
     // of several with one key another may have been taken meanwhile
