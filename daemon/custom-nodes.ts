@@ -7,8 +7,10 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
 import { Node, type NodeClass } from '../engine/node/node.ts'
+import { noteOrigin } from '../engine/node/node-registry.ts'
 
-const extensions = /(?<!\.d)\.(js|mjs|ts|mts)$/
+/** Tests may lie beside what they test. */
+const extensions = /(?<!\.d|\.test|\.spec)\.(js|mjs|ts|mts)$/
 
 /**
  * The node classes that the files of a folder export, in the order of the files' names. Rejects with `USAGE` when the
@@ -28,7 +30,11 @@ export async function loadCustomNodes(dir: string, edition = ''): Promise<NodeCl
 
 async function importNodes(path: string, edition: string): Promise<NodeClass[]> {
   const exported = await importFile(path, edition)
-  const found = Object.values(exported).filter(isNodeClass)
+  const found = Object.entries(exported).flatMap(([name, value]) => {
+    if (!isNodeClass(value)) return []
+    noteOrigin(value, `export "${name}" of ${path}`)
+    return [value]
+  })
   if (found.length > 0) return found
   throw new EngineError(
     'USAGE',

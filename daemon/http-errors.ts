@@ -58,6 +58,8 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   TEMPLATE_SYNTAX: 400,
   USAGE: 400,
   QUEUE_FULL: 503,
+  DRAINING: 503,
+  OVERLOADED: 503,
   ITERATION_ABORTED: 503,
   REDIS_UNAVAILABLE: 503,
   REDIS_LOADING: 503,
@@ -67,6 +69,9 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   REDIS_FAILED: 503,
   JOURNAL_FAILED: 503,
 }
+
+/** Those of a 503 that tell nothing of the host. */
+const isOurs: ReadonlySet<ErrorCode> = new Set(['QUEUE_FULL', 'DRAINING', 'OVERLOADED'])
 
 /** After so long a client may try again. */
 const retrySeconds = 2
@@ -104,7 +109,7 @@ export function tryLater(code: string, message: string): ApiError {
 function ofEngine(error: EngineError): HttpError {
   const status = statuses[error.code] ?? 500
   // these name servers and files
-  const isHosts = status === 500 || (status === 503 && error.code !== 'QUEUE_FULL')
+  const isHosts = status === 500 || (status === 503 && !isOurs.has(error.code))
   const advice = status === 503 ? 'try again later' : 'the log of the daemon has more'
   const message = isHosts ? `Cannot answer the request: ${errorCodes[error.code]}; ${advice}` : error.message
   const details = isHosts || !Array.isArray(error.details) ? {} : { details: error.details as Json }

@@ -7,11 +7,11 @@ import type { HostSettings } from '../engine/graph/load-workflow.ts'
 import { limits } from '../engine/limits.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import type { Ports } from '../engine/ports.ts'
+import { ApiRequests } from '../engine/run/api-requests.ts'
 import { DevRunner } from '../engine/run/dev-runner.ts'
 import { WebhookIntake } from '../engine/run/webhook-intake.ts'
 import type { EventSink } from '../engine/trace/events.ts'
 import type { ApiContext } from './api-context.ts'
-import { ApiRequests } from './api-requests.ts'
 import { Catalogue } from './catalogue.ts'
 import type { EditableFolder } from './editable-folder.ts'
 import { addDeadLetterRoutes } from './routes-dead-letters.ts'
@@ -96,7 +96,7 @@ export class Api {
       () => this.#end(),
       () => undefined,
     )
-    await Promise.all([requests.ended(), dev.close()])
+    await Promise.all([requests.drain(drainMs), dev.close()])
     drained.abort()
   }
 
@@ -107,6 +107,7 @@ export class Api {
   }
 
   #end(): void {
+    this.#context.requests.abort()
     this.#ending.abort(new EngineError('ITERATION_ABORTED', 'The request was given up: the daemon stops'))
   }
 }

@@ -10,9 +10,6 @@ import { closedOf } from './dev-call.ts'
 import { ApiError, httpErrorOf } from './http-errors.ts'
 import { requireSound } from './routes-lifecycle.ts'
 
-/** So many requests run at once; more are asked to come back. Each holds node instances and its data. */
-const runningMax = 1_000
-
 export function addRequestRoutes(app: FastifyInstance, context: ApiContext): void {
   app.route({
     method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
@@ -20,9 +17,6 @@ export function addRequestRoutes(app: FastifyInstance, context: ApiContext): voi
     handler: async (request, reply) => {
       refuseWhileDraining(context)
       const graph = await graphOf(context, param(request, 'id'))
-      if (context.requests.running >= runningMax) {
-        throw new ApiError(503, 'OVERLOADED', `Cannot begin: ${runningMax} requests run already; ask again later`)
-      }
       const { method } = request
       const query = plainQuery(request)
       const { input, timeoutMs } = unwrapInput((request.body ?? query) as Json)

@@ -29,6 +29,8 @@ const codes = {
   POISON: 'an item took its worker down too often',
   RESPONDED: 'two nodes answered the same request',
   API_TIMEOUT: 'a request took longer than its time-out',
+  DRAINING: 'the daemon stops, and begins nothing new',
+  OVERLOADED: 'as many requests run as may run at once',
   WORKER_DIED: 'the worker that a loop ran in ended before the loop did',
   WORKER_REFUSED: 'a worker speaks another version, or knows another definition',
   LOOP_STALLED: 'a loop neither polled nor committed while it should',

@@ -57,6 +57,8 @@ export const limits = {
   chapterMs: 60_000,
   /** A request of an api workflow that brings no time-out of its own. */
   requestMs: 300_000,
+  /** Requests that run at once in a process: each holds node instances and its data. */
+  requestsMax: 1_000,
   /** How long development mode remembers what a node put out. */
   devCacheMs: 24 * 3_600_000,
   /** Sessions of development mode; the one that was idle longest gives way. */

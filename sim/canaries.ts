@@ -166,6 +166,36 @@ export const canaries = {
     'count>out out>in in>slow slow>done',
     { lease_seconds: 2 },
   ),
+  /** Fed by a webhook whose queue is short, and often full. */
+  hook: workflow(
+    'hook',
+    [
+      ['hook', 'webhook-producer', { webhook_id: 'orders' }],
+      ['out', 'queue-writer'],
+      ['in', 'queue-reader'],
+      ['slow', 'static-delay-node', { interval: 0.2, unit: 'seconds' }],
+      ['end', 'log', { message: 'end' }],
+    ],
+    'hook>out out>in in>slow slow>end',
+    { queues: { max_length: 12 } },
+  ),
+  /** Asked by many at once: each pushes, every third fails then, and some take minutes. */
+  asked: {
+    ...workflow(
+      'asked',
+      [
+        ['ask', 'webhook-producer', { webhook_id: 'ask' }],
+        ['out', 'queue-writer', { queue_name: 'done' }],
+        set('third', failsWhen('data.n % 3 == 0')),
+        ['seventh', 'if-condition', { condition_expression: 'data.n % 7 == 0' }],
+        ['long', 'static-delay-node', { interval: 150, unit: 'seconds' }],
+        ['say', 'http-response', {}],
+      ],
+      'ask>out out>third third>seventh seventh>long:yes seventh>say:no long>say',
+      { strict_templates: true },
+    ),
+    type: 'api',
+  },
 } as const
 
 export type CanaryName = keyof typeof canaries

@@ -15,7 +15,7 @@ import { type Daemon, lifeOf, nameOf, pidOf, whose } from './daemon.ts'
 import { edited } from './edits.ts'
 import type { FaultBook, FaultKind, OperationName } from './faults.ts'
 import { spoil } from './garbage.ts'
-import { Instance, type InstanceOptions, type StartEngine } from './instance.ts'
+import { type Calling, Instance, type InstanceOptions, type StartEngine } from './instance.ts'
 import type { Sent } from './invariants/invariant.ts'
 import type { InstanceNews, LifeNews } from './life.ts'
 import { LocalTime } from './local-time.ts'
@@ -37,6 +37,7 @@ export type DaemonsHost = {
   /** The workflow as one life of a daemon has it. */
   graphFor(victim: Victim): FlowGraph
   files: MemoryFiles
+  calling: Calling
   startEngine: StartEngine
   /** The run is complete, as the server says. */
   isCompleted(): boolean
@@ -158,6 +159,20 @@ export class Daemons {
     this.#host.time.after(operatorsLookMs, () => this.#operators.takeAllBack())
   }
 
+  /** One of those that listen to calls, if only to refuse them, drawn by `key`; undefined when nobody does. */
+  listener(key: string): Instance | undefined {
+    const up = this.#all.flatMap(({ instance }) => (instance?.listens === true ? [instance] : []))
+    return up.length === 0 ? undefined : this.#host.draws.pick(`${key} to`, up)
+  }
+
+  /** Nothing is left to do for a workflow that has no end of its own: somebody stops everybody who serves it. */
+  sendHome(): void {
+    for (const daemon of this.#all) {
+      const { instance } = daemon
+      if (instance?.listens === true && !instance.isStopping) this.#stop(daemon)
+    }
+  }
+
   end(): void {
     for (const { instance } of this.#all) instance?.die()
   }
@@ -170,7 +185,7 @@ export class Daemons {
       daemon.state = 'done'
       return
     }
-    const { settings, draws, time, tell, graphFor, files, startEngine } = this.#host
+    const { settings, draws, time, tell, graphFor, files, calling, startEngine } = this.#host
     const { number } = daemon
     daemon.lives += 1
     daemon.sleptMs = Math.max(daemon.sleptMs, daemon.instance?.sleepsUntil() ?? 0)
@@ -196,6 +211,7 @@ export class Daemons {
       serving: settings.serving,
       pools: this.#pools(wire, local),
       files,
+      calling,
       startEngine,
       isGone: identity => lifeHere(identity)?.isAlive === false,
       onGone: (identity, tell) => lifeHere(identity)?.onDeath(tell) ?? (() => undefined),

@@ -15,7 +15,7 @@ import { WorkflowDraft } from './workflow-draft.ts'
 
 type LoopDraw = {
   /** The first loop, and those that draw so, begin on their own; the others read from loops before them. */
-  producer: 'counter' | 'strings' | 'file' | 'timer' | 'reader'
+  producer: 'counter' | 'strings' | 'file' | 'timer' | 'reader' | 'webhook'
   items: number
   /** Which loops before it this one reads from. */
   sources: number[]
@@ -29,6 +29,9 @@ type LoopDraw = {
 }
 
 export type WorkflowDraw = { loops: LoopDraw[]; queueLength: number }
+
+/** Who begins the first loop: itself, or people who ask over HTTP. */
+export type Begin = 'own' | 'webhook' | 'api'
 
 /** By how many loops there are: the more of them an item passes, the fewer items there are, or some lives would take all the time. */
 const itemsFactor = [1, 3.3, 1.68, 1.1, 0.63]
@@ -64,7 +67,11 @@ export const workflowDraws: fc.Arbitrary<WorkflowDraw> = fc.record({
 })
 
 /** The workflow of a draw, and the files that it reads. */
-export function workflowOfDraw(draw: WorkflowDraw): { workflow: JsonObject; files: Record<string, string> } {
+export function workflowOfDraw(
+  draw: WorkflowDraw,
+  begun: Begin = 'own',
+): { workflow: JsonObject; files: Record<string, string> } {
+  if (begun === 'api') return { workflow: apiOfDraw(draw), files: {} }
   const draft = new WorkflowDraft()
   const files: Record<string, string> = {}
   const writers: string[] = []
@@ -72,8 +79,11 @@ export function workflowOfDraw(draw: WorkflowDraw): { workflow: JsonObject; file
   const factor = itemsFactor[draw.loops.length] ?? 1
   for (const [index, drawn] of draw.loops.entries()) {
     const each = { ...drawn, items: Math.ceil(drawn.items * factor) }
+    const isAsked = begun === 'webhook' && index === 0
     const isReader = each.producer === 'reader' && index > 0
-    const begin = isReader ? undefined : beginLoop(draft, each, `p${index}`, files)
+    const begin = isReader
+      ? undefined
+      : beginLoop(draft, isAsked ? { ...each, producer: 'webhook' } : each, `p${index}`, files)
     if (begin === undefined) readers.push({ index, node: draft.add(`r${index}`, 'queue-reader', {}) })
     draft.from([{ node: begin ?? `r${index}` }])
     buildSteps(draft, each.steps, `l${index}`)
@@ -86,6 +96,21 @@ export function workflowOfDraw(draw: WorkflowDraw): { workflow: JsonObject; file
   if (draw.queueLength > 0 && draw.queueLength < unlimited) drain(draft, loose)
   else for (const writer of loose) draft.form(writer).queue_name = `done_${writer}`
   return { workflow: draft.workflow(draw.queueLength), files }
+}
+
+/** One loop, and one pass of it a request; what it pushes nobody reads. */
+function apiOfDraw({ loops, queueLength }: WorkflowDraw): JsonObject {
+  const draft = new WorkflowDraft()
+  const { steps, end, items } = loops[0] as LoopDraw
+  draft.add('ask', 'webhook-producer', { webhook_id: 'ask' })
+  draft.from([{ node: 'ask' }])
+  // there is no loop that work could be put behind
+  const kinds = steps.filter(({ kind }) => kind !== 'background')
+  buildSteps(draft, kinds, 'l0')
+  if (end === 'file') draft.next('note', 'file-writer', fileForm('asked.log'))
+  draft.next('out', 'queue-writer', { queue_name: 'done' })
+  if (items % 2 === 0) draft.next('say', 'http-response', { status_code: 201 })
+  return { ...draft.workflow(queueLength), type: 'api' }
 }
 
 /** A queue that nobody reads would fill, and everything before it would wait for ever. */
@@ -112,6 +137,10 @@ function beginLoop(draft: WorkflowDraft, each: LoopDraw, id: string, files: Reco
     files[`${id}.txt`] = lines
     draft.add(id, 'file-reader', { file_path: `${id}.txt`, format: 'lines' })
     return number('file_reader.index')
+  }
+  if (each.producer === 'webhook') {
+    draft.add(id, 'webhook-producer', { webhook_id: id })
+    return number('webhook.data.body.n')
   }
   if (each.producer === 'timer') {
     const limit = Math.min(each.items, 5)
@@ -173,13 +202,22 @@ export function drawWorkflow(seed: string): WorkflowDraw {
   return draw as WorkflowDraw
 }
 
+/** Most workflows begin on their own. */
+function drawBegin(seed: string): Begin {
+  const drawn = hashUnit(`${seed}|begin`)
+  if (drawn < askedShare) return 'webhook'
+  return drawn < 2 * askedShare ? 'api' : 'own'
+}
+
+const askedShare = 0.06
+
 /** The workflow of a seed, loaded. Rejects with `WORKFLOW_INVALID` only if this file is wrong. */
 export function generateSubject(seed: string, registry: NodeRegistry): Promise<Subject> {
   return loadSubject(sourceOf(seed), registry)
 }
 
 function sourceOf(seed: string): Source {
-  return { name: 'generated', ...workflowOfDraw(drawWorkflow(seed)) }
+  return { name: 'generated', ...workflowOfDraw(drawWorkflow(seed), drawBegin(seed)) }
 }
 
 /** Stands for the workflows of all seeds. */

@@ -5,6 +5,7 @@
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import type { JsonObject } from '../engine/json.ts'
 import { queuesOf } from './arrivals.ts'
+import { drawCalls, isEndless, webhooksOf } from './calls.ts'
 import { editMax } from './edits.ts'
 import { allFaultKinds, type FaultKind, latencySpikesMs } from './faults.ts'
 import type { Plan, PlanEvent, PlanSettings } from './plan.ts'
@@ -39,6 +40,8 @@ const mostPerKind = 6
 /** Operations by how often they are hit: those that write ten times as often as the others. */
 const loopOperations = { commit: 5, claim: 5, acquire: 5, complete: 5, delay: 5, release: 5, wait: 1 }
 const otherOperations = { 'start-run': 5, renew: 0.5, hget: 0.5, hgetall: 0.5 }
+/** Of api workflows, and of development, which goes on beside them. */
+const apiOperations = { 'commit-request': 5, 'dev-cache': 2, hgetall: 2 }
 /** Of loops that run in a worker. */
 const workerOperations = { start: 60 }
 /** What is not Redis. */
@@ -87,8 +90,13 @@ export function generatePlan(subject: Omit<Subject, 'expected'>, seed: string, a
   const kinds = allFaultKinds.filter(kind => draws.chance(`kind ${kind}`, chance(kind)) && allowed.includes(kind))
   const targets = [...targetsOf(subject.graph), ...arrivalsOf(subject.files)]
   const events = kinds.flatMap(kind => eventsOf(kind, targets, draws))
-  const { name, workflow, files } = subject
-  return { version: 1, name, seed, workflow, files, settings: drawSettings(draws), events }
+  const { name, workflow, files, graph } = subject
+  const develops = allowed.length === allFaultKinds.length ? 'sometimes' : 'never'
+  const calls = drawCalls(graph, draws, develops)
+  // only a daemon listens to calls
+  const serving = isEndless(graph) || calls.length > 0 ? { serving: 'daemon' as const } : {}
+  const settings = { ...drawSettings(draws), ...serving }
+  return { version: 1, name, seed, workflow, files, settings, events, ...(calls.length === 0 ? {} : { calls }) }
 }
 
 function drawSettings(draws: Draws): PlanSettings {
@@ -107,15 +115,24 @@ function drawSettings(draws: Draws): PlanSettings {
 type Target = { op: string; loop: string; weight: number; where: 'daemon' | 'worker' }
 
 function targetsOf(graph: FlowGraph): Target[] {
-  const perLoop = graph.loops.flatMap(({ id, pool }) => {
+  const isApi = graph.workflow.type === 'api'
+  const loops = isApi ? [] : graph.loops
+  const perLoop = loops.flatMap(({ id, pool }) => {
     const where = pool === 'async' ? ('daemon' as const) : ('worker' as const)
     const operations = pool === 'async' ? loopOperations : { ...loopOperations, ...workerOperations }
     return Object.entries(operations).map(([op, weight]) => ({ op, loop: id, weight, where }))
   })
   const types = new Set([...graph.nodes.values()].map(({ class: { identifier } }) => identifier))
   const outside = Object.entries(outsideOperations).filter(([, { by }]) => types.has(by))
-  const others = [...Object.entries(otherOperations), ...outside.map(([op, { weight }]) => [op, weight] as const)]
-  return [...perLoop, ...others.map(([op, weight]) => ({ op, loop: '', weight, where: 'daemon' as const }))]
+  const others = {
+    ...(isApi ? apiOperations : otherOperations),
+    ...Object.fromEntries(outside.map(([op, { weight }]) => [op, weight])),
+    ...(webhooksOf(graph).length > 0 ? { intake: 5 } : {}),
+  }
+  return [
+    ...perLoop,
+    ...Object.entries(others).map(([op, weight]) => ({ op, loop: '', weight, where: 'daemon' as const })),
+  ]
 }
 
 /** Whether a fault of this kind can come about there at all. */

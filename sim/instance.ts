@@ -4,12 +4,16 @@
  */
 import { FlowEngine, type RunEnd } from '../engine/flow-engine.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
+import type { JsonObject } from '../engine/json.ts'
 import type { HolderIdentity, Pools, Ports } from '../engine/ports.ts'
 import type { ReloadReport } from '../engine/run/reload.ts'
 import type { EventSink } from '../engine/trace/events.ts'
 import type { RecordOf } from '../engine/trace/trace.ts'
+import { ApiEngine } from './api-engine.ts'
+import type { PlanCall } from './calls.ts'
 import type { Cancel } from './clock.ts'
 import { DaemonEngine } from './daemon-engine.ts'
+import { type CallAnswer, Front } from './front.ts'
 import type { InstanceNews } from './life.ts'
 import { observedGraph } from './observed-graph.ts'
 import type { MemoryFiles } from './outside.ts'
@@ -39,8 +43,20 @@ export type StartOptions = {
 }
 export type StartEngine = (options: StartOptions) => Engine
 
-export const startFlowEngine: StartEngine = ({ serving, ...options }) =>
-  serving === 'daemon' ? new DaemonEngine(options) : new FlowEngine(options)
+export const startFlowEngine: StartEngine = ({ serving, ...options }) => {
+  if (options.graph.workflow.type === 'api') return new ApiEngine()
+  return serving === 'daemon' ? new DaemonEngine(options) : new FlowEngine(options)
+}
+
+/** What calls need of the world, beyond what the engine does. */
+export type Calling = {
+  /** As it stands in its file, and as that was read. */
+  workflow: JsonObject
+  classes: FlowGraph
+  /** What development finds outside. */
+  files: MemoryFiles
+  onDevWrite(op: string, keys: readonly string[]): void
+}
 
 export type InstanceOptions = {
   /** Which life of which daemon this is, for its draws: `DAEMON.LIFE`, both from 1. */
@@ -52,6 +68,7 @@ export type InstanceOptions = {
   wire: Wire
   pools: Omit<SimPoolsHost, 'name' | 'isGone' | 'onGone'>
   files: MemoryFiles
+  calling: Calling
   serving: PlanSettings['serving']
   startEngine: StartEngine
   isGone(identity: HolderIdentity): boolean
@@ -73,6 +90,11 @@ export class Instance {
   readonly #host: SimPorts
   readonly #pools: SimPools
   readonly #engine: Engine
+  readonly #graph: FlowGraph
+  /** Who answers calls, once there was one. */
+  #front: Front | undefined
+  #devHost: SimPorts | undefined
+  #isStopping = false
   #definitions = 0
   readonly #mourners = new Set<() => void>()
   isAlive = true
@@ -83,6 +105,7 @@ export class Instance {
     this.#options = options
     const { name, pid, boot, wire, files, isGone, onGone } = options
     const graph = this.#observed(options.graph)
+    this.#graph = graph
     this.identity = { boot, pid, start: String(wire.time.ms) }
     this.#host = new SimPorts({
       name,
@@ -95,9 +118,8 @@ export class Instance {
     })
     this.#pools = new SimPools({ ...options.pools, name, isGone, onGone })
     const onEvent: EventSink = event => {
-      if (!this.isAlive) return
-      options.onEvent(event, this.#pools.teller ?? name)
-      if (event.type === 'warning' && event.code === 'LOOP_FAILED') this.#mend(event.loop ?? '')
+      this.#see(event)
+      if (event.type === 'warning' && event.code === 'LOOP_FAILED' && this.isAlive) this.#mend(event.loop ?? '')
     }
     this.#engine = options.startEngine({
       graph,
@@ -112,15 +134,70 @@ export class Instance {
     const end = (result: RunEnd): void => {
       this.ended ??= result
     }
-    void this.#engine.done.then(end)
+    // a process ends when what it was asked is answered too
+    void this.#engine.done.then(result =>
+      this.#front === undefined ? end(result) : this.#drained().then(() => end(result)),
+    )
     this.#engine.start({ mode: 'resume' }).catch(error => {
       const { name, message, code = 'BUG' } = error as Error & { code?: string }
       end({ status: 'failed', error: { name, code, message } })
     })
   }
 
+  #see(event: Parameters<EventSink>[0], teller = this.#pools.teller ?? this.teller): void {
+    if (this.isAlive) this.#options.onEvent(event, teller)
+  }
+
+  /** What is asked of it is answered first, or given up in time. */
   stop(): void {
+    this.#isStopping = true
     void this.#engine.stop()
+    void this.#drained()
+  }
+
+  async #drained(): Promise<void> {
+    await this.#front?.drain(this.#graph.workflow.settings.drain_timeout_seconds * 1000)
+  }
+
+  /** Who it is, to those who are told what it does. */
+  get teller(): string {
+    return this.#options.name
+  }
+
+  /** Whether it listens, if only to say that it stops: what runs a workflow from the command line does not. */
+  get listens(): boolean {
+    return this.isAlive && this.#options.serving === 'daemon'
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
+  /** Takes a call as soon as it is awake; `tell` is called with the answer unless it dies before. */
+  serve(call: PlanCall, signal: AbortSignal, tell: (answer: CallAnswer) => void): void {
+    this.#options.wire.local.after(1, () => {
+      this.#front ??= this.#makeFront()
+      void this.#front.take(call, signal).then(answer => {
+        if (this.isAlive) tell(answer)
+      })
+    })
+  }
+
+  #makeFront(): Front {
+    const { name, wire, isGone, onGone, calling } = this.#options
+    const { workflow, classes, files, onDevWrite } = calling
+    const patiences = patiencesOf(this.#graph)
+    this.#devHost = new SimPorts({
+      ...{ name: `${name}.dev`, identity: this.identity, wire, files, patiences },
+      ...{ isGone, onGone },
+    })
+    return new Front({
+      ...{ graph: this.#graph, workflow, classes, onDevWrite },
+      ports: this.#host.ports,
+      devPorts: this.#devHost.ports,
+      // requests run side by side, as replicas do
+      onEvent: event => this.#see(event, `${name}/${'run' in event ? event.run : ''}`),
+    })
   }
 
   /** Undefined when it cannot, or died meanwhile. */
@@ -146,6 +223,7 @@ export class Instance {
     if (!this.isAlive) return
     this.isAlive = false
     this.#host.die()
+    this.#devHost?.die()
     this.#pools.orphan()
     for (const tell of this.#mourners) tell()
   }
@@ -159,13 +237,13 @@ export class Instance {
 
   /** What the engine has under way in its host, in words. */
   open(): string[] {
-    const calls = this.#host.open()
+    const calls = [...this.#host.open(), ...(this.#devHost?.open() ?? [])]
     return this.#pools.open === 0 ? calls : [...calls, `${this.#pools.open} workers`]
   }
 
   /** Until when somebody here sleeps on purpose, in milliseconds since the beginning. */
   sleepsUntil(): number {
-    return Math.max(this.#host.sleepsUntil(), this.#pools.sleepsUntil())
+    return Math.max(this.#host.sleepsUntil(), this.#devHost?.sleepsUntil() ?? 0, this.#pools.sleepsUntil())
   }
 
   /** An operator finds a loop that was given up, and has it started again. */

@@ -6,6 +6,7 @@
  */
 import type { CanaryName } from './canaries.ts'
 import type { FaultKind } from './faults.ts'
+import { callMutants } from './mutants-calls.ts'
 import { daemonMutants } from './mutants-daemon.ts'
 import { liveMutants } from './mutants-lives.ts'
 import { poolMutants } from './mutants-pools.ts'
@@ -45,4 +46,5 @@ export const mutants: readonly Mutant[] = [
   ...liveMutants,
   ...daemonMutants,
   ...poolMutants,
+  ...callMutants,
 ]

@@ -1,7 +1,7 @@
 /** Reads the names and values that the store gives its keys: where an item is, and which one it is. */
-import type { FlowLoop } from '../engine/graph/flow-graph.ts'
+import type { FlowGraph, FlowLoop } from '../engine/graph/flow-graph.ts'
 import type { Keyspace } from '../engine/memory-redis/keyspace.ts'
-import { type keysOf, requeueQueue } from '../engine/store/keys.ts'
+import { keysOf, replicaName, requeueQueue } from '../engine/store/keys.ts'
 import type { Move } from './watch.ts'
 
 export type Place = { kind: 'queue' | 'claims' | 'dead-letters'; name: string }
@@ -29,4 +29,13 @@ export function sourceOf(claim: string): string {
 /** Whether anything lies in the queues that a loop takes from. */
 export function hasItems({ id, sources }: FlowLoop, db: Keyspace, keys: ReturnType<typeof keysOf>): boolean {
   return [...sources, requeueQueue(id)].some(queue => db.llen(keys.queue(queue)) > 0)
+}
+
+/** Whether nothing waits in any queue that somebody reads, and nothing is claimed. */
+export function isQuiet({ loops, workflow }: FlowGraph, db: Keyspace): boolean {
+  const keys = keysOf(workflow.id)
+  return loops.every(loop => {
+    const replicas = Array.from({ length: loop.replicas }, (_, n) => replicaName(loop.id, n))
+    return !hasItems(loop, db, keys) && replicas.every(name => db.llen(keys.claims(name)) === 0)
+  })
 }

@@ -1,9 +1,10 @@
 /**
- * A plan is data: a workflow, the files it finds, a seed for draws, settings, and a flat list of events. It can be cut
+ * A plan is data: a workflow, the files it finds, a seed for draws, settings, a flat list of events, and one of calls. It can be cut
  * anywhere and still runs, because an event whose target is gone does nothing; so a stored plan never rots.
  */
 import { EngineError } from '../engine/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
+import type { PlanCall } from './calls.ts'
 import { type FaultKind, isFaultKind } from './faults.ts'
 
 /** `at` is in milliseconds since the beginning; faults that name an operation have 0. */
@@ -42,6 +43,8 @@ export type Plan = {
   files: Record<string, string>
   settings: PlanSettings
   events: PlanEvent[]
+  /** What people ask of its daemons over HTTP. */
+  calls?: PlanCall[]
   /** The user's test that checks it, as a path below where it runs: only there are its check and its handlers. */
   test?: string
 }
@@ -70,6 +73,10 @@ export function parsePlan(text: string, name: string): Plan {
     if (!isJsonObject(event) || !isJsonObject(event.args)) fail('an event is not { at, actor, kind, args }')
     const { kind } = event as JsonObject
     if (typeof kind !== 'string' || !isFaultKind(kind)) fail(`it has an event of unknown kind ${JSON.stringify(kind)}`)
+  }
+  for (const call of Array.isArray(plan.calls) ? plan.calls : []) {
+    const isCall = isJsonObject(call) && typeof call.at === 'number' && typeof call.n === 'number'
+    if (!isCall || !/^(post|ask|develop)$/.test(String(call.kind))) fail('a call is not { at, n, kind, … }')
   }
   if (plan.test !== undefined && typeof plan.test !== 'string') fail('its test is not the path of a file')
   const settings = { ...laterSettings, ...(plan.settings as JsonObject) }

@@ -1,5 +1,6 @@
 /** A failure as its user reads it: what should hold, what was seen, what led there, and the line that repeats it. */
 import type { JsonObject } from '../engine/json.ts'
+import type { PlanCall } from './calls.ts'
 import type { Found } from './explore.ts'
 import { type FaultKind, faultKinds } from './faults.ts'
 import { type InvariantName, inWords } from './invariants/invariant.ts'
@@ -26,6 +27,7 @@ export function describeFailure({ failure, plan, lines }: Found, folder: string)
     `  seen      ${failure.seen}`,
     `  with ${plan.events.length} faults:${plan.events.length === 0 ? ' none are needed' : ''}`,
     ...plan.events.slice(0, 12).map(event => `    ${describeEvent(event)}`),
+    ...(plan.calls === undefined ? [] : [`  with ${plan.calls.length} calls: ${describeCalls(plan.calls)}`]),
     '  the end of it:',
     ...story(lines).map(line => `    ${line}`),
     `  again: npx theoneeye sim --plan ${folder}/plan.json`,
@@ -35,6 +37,14 @@ export function describeFailure({ failure, plan, lines }: Found, folder: string)
 
 export function describeEvent({ kind, args }: Plan['events'][number]): string {
   return `${kind} at ${args.op} ${args.loop === '' ? '' : `of "${args.loop}" `}no. ${args.n}: ${faultKinds[kind]}`
+}
+
+function describeCalls(calls: readonly PlanCall[]): string {
+  const inWords = calls.slice(0, 12).map(call => {
+    const what = call.kind === 'develop' ? `develop "${call.node}"` : call.kind
+    return `${what} (${call.n}) at ${call.at / 1000} s`
+  })
+  return `${inWords.join(', ')}${calls.length > 12 ? ', …' : ''}`
 }
 
 /** The last lines of the trace that mattered. */
@@ -53,6 +63,7 @@ function sentence(line: JsonObject): string | undefined {
   if (typeof line.fault === 'string')
     return `${at}fault: ${faultKinds[line.fault as FaultKind]} (${line.op}${where} no. ${line.n})`
   if (typeof line.daemon === 'string') return `${at}daemon ${line.number} ${daemonInWords(line)}`
+  if (typeof line.call === 'number') return `${at}call ${line.call} is answered: ${callInWords(line)}`
   if (line.healed === true)
     return `${at}faults end${String(line.lost) === '' ? '' : `; gone for good: daemon ${line.lost}`}`
   if (typeof line.op === 'string' && line.op !== 'renew' && line.op !== 'wait') {
@@ -64,6 +75,11 @@ function sentence(line: JsonObject): string | undefined {
   if (typeof event?.type !== 'string' || event.type.startsWith('node_')) return undefined
   const iteration = event.iteration === undefined ? '' : ` ${event.iteration}`
   return `${at}${event.type.replaceAll('_', ' ')}${iteration}${event.loop === undefined ? '' : ` of "${event.loop}"`}`
+}
+
+function callInWords({ kind, status, code, output }: JsonObject): string {
+  const said = status ?? code ?? (output === undefined ? '' : JSON.stringify(output).slice(0, 100))
+  return `${kind} ${said}`
 }
 
 function daemonInWords({ daemon, life, boot, code = null }: JsonObject): string {

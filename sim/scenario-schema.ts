@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { EngineError } from '../engine/errors.ts'
 import type { Json, JsonObject } from '../engine/json.ts'
 import { allFaultKinds, type FaultKind } from './faults.ts'
+import { callSchema } from './scenario-calls.ts'
 
 const json: z.ZodType<Json> = z.json() as z.ZodType<Json>
 const object = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>
@@ -36,6 +37,7 @@ const node = z.strictObject({
 })
 
 const inline = z.strictObject({
+  type: z.enum(['production', 'api']).optional(),
   nodes: z.array(node).min(1),
   edges: z.array(z.string().regex(/^\S+ > \S+( : \S+)?$/, 'must be "FROM > TO", or "FROM > TO : BRANCH"')).default([]),
   settings: object.optional(),
@@ -52,6 +54,8 @@ export const scenarioSchema = z.strictObject({
   arrivals: z
     .array(z.strictObject({ queue: z.string(), at: time.default(0), items: z.array(object).min(1) }))
     .default([]),
+  /** What people ask over HTTP; without any, what is drawn. */
+  calls: z.array(callSchema(time)).default([]),
   http: z
     .array(
       z.strictObject({

@@ -12,6 +12,7 @@ import { allFaultKinds, type FaultKind, isFaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { type HttpRule, inputsHash, saidOutside } from './outside.ts'
 import type { Plan, PlanEvent } from './plan.ts'
+import { callsOf } from './scenario-calls.ts'
 import { parseScenario, readTime, type Scenario } from './scenario-schema.ts'
 import { loadSubject, type Subject } from './subject.ts'
 
@@ -41,7 +42,11 @@ export async function compileScenario(source: ScenarioSource): Promise<{ subject
     const drawn = generatePlan(subject, `0x${(i + 1).toString(16)}`, kinds)
     const calm = scenario.faults === 'all' ? {} : { instances: 1, elsewhere: 0, faultsUntilMs: longest }
     const settings = { ...drawn.settings, ...calm, ...scenario.settings } as Plan['settings']
-    return { subject, plan: { ...drawn, settings, events: [...events, ...drawn.events] } }
+    const calls = scenario.calls.length === 0 ? {} : { calls: callsOf(scenario.calls, readTime) }
+    // only a daemon listens
+    const listens = scenario.calls.length === 0 ? {} : { serving: 'daemon' as const }
+    const whole = { ...drawn, ...calls, settings: { ...settings, ...listens } }
+    return { subject, plan: { ...whole, events: [...events, ...drawn.events] } }
   })
 }
 
@@ -70,9 +75,10 @@ function loopOf(whole: JsonObject, id: string, { registry, name }: ScenarioSourc
 }
 
 function workflowOf(id: string, written: Exclude<Scenario['workflow'], string>): JsonObject {
-  const { nodes, edges, settings = {}, env = {} } = written
+  const { type, nodes, edges, settings = {}, env = {} } = written
   return {
     id,
+    ...(type === undefined ? {} : { type }),
     settings,
     env,
     nodes: nodes.map(({ id: node, type, form, config = {} }) => ({ id: node, type, data: { form, config } })),

@@ -48,14 +48,26 @@ type Fails = (plan: Plan) => Promise<boolean>
 /** Tries for each part of a plan. */
 const runsMax = { events: 150, nodes: 60, values: 90 }
 
-/** Cuts events, then nodes, then items, values and times, as long as `fails` stays true of what is left. */
+/** Cuts events and calls, then nodes, then items, values and times, as long as `fails` stays true of what is left. */
 export async function shrinkPlan(plan: Plan, fails: Fails): Promise<Plan> {
   const fewer = await shrinkNodes(await shrinkEvents(plan, fails), fails)
   const smaller = await shrinkValues(fewer, fails)
   return smaller.workflow === plan.workflow ? smaller : await shrinkEvents(smaller, fails)
 }
 
+/** Faults and calls. */
 async function shrinkEvents(plan: Plan, fails: Fails): Promise<Plan> {
+  return await shrinkCalls(await shrinkFaults(plan, fails), fails)
+}
+
+async function shrinkCalls(plan: Plan, fails: Fails): Promise<Plan> {
+  const { calls, ...others } = plan
+  if (calls === undefined || (await fails(others))) return others
+  const left = await ddmin(calls, part => fails({ ...plan, calls: [...part] }), runsMax.events)
+  return { ...plan, calls: [...left] }
+}
+
+async function shrinkFaults(plan: Plan, fails: Fails): Promise<Plan> {
   const none = { ...plan, events: [] }
   if (plan.events.length === 0 || (await fails(none))) return none
   return {

@@ -8,9 +8,11 @@
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import { replicaName } from '../engine/store/keys.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
+import type { CallNews } from './callers.ts'
 import type { FaultKind, OperationName } from './faults.ts'
 import type { LifeNews } from './life.ts'
 import type { Applied } from './server.ts'
+import { ofCalls } from './situations-calls.ts'
 import { ofEngine } from './situations-engine.ts'
 import { ofHolders } from './situations-holders.ts'
 import { ofOperators } from './situations-operators.ts'
@@ -24,6 +26,7 @@ export type Watch = {
   events?: Partial<Record<EngineEvent['type'], (event: EngineEvent, daemon: number) => boolean>>
   faults?: (kind: FaultKind, at: OperationName) => boolean
   lives?: (news: LifeNews) => boolean
+  calls?: (news: CallNews) => boolean
   /** The server went back in time; with how many iterations it forgot. */
   lost?: (by: FaultKind, iterations: number) => boolean
 }
@@ -32,7 +35,7 @@ export type Situation = { name: string; watch: (known: Known) => Watch }
 /** Told by the world itself. */
 export const completionLost = 'Redis lost a completion after it was told'
 
-const watched: readonly Situation[] = [...ofStore, ...ofHolders, ...ofEngine, ...ofPools, ...ofOperators]
+const watched: readonly Situation[] = [...ofStore, ...ofHolders, ...ofEngine, ...ofPools, ...ofOperators, ...ofCalls]
 export const situations: readonly string[] = [...watched.map(({ name }) => name), completionLost]
 
 export type Holder = { holder: string; pid: number }
@@ -86,6 +89,7 @@ export class Situations {
   readonly #events = new Map<string, Armed<EventTest>[]>()
   readonly #faults: Armed<NonNullable<Watch['faults']>>[] = []
   readonly #lives: Armed<NonNullable<Watch['lives']>>[] = []
+  readonly #calls: Armed<NonNullable<Watch['calls']>>[] = []
   readonly #lost: Armed<NonNullable<Watch['lost']>>[] = []
   #lostBy: FaultKind = 'restart-loses'
 
@@ -116,6 +120,10 @@ export class Situations {
     this.#ask(this.#lives, test => test(news))
   }
 
+  call(news: CallNews): void {
+    this.#ask(this.#calls, test => test(news))
+  }
+
   /** A copy of what follows the server back in time. */
   save(): () => void {
     const { committed } = this.#known
@@ -126,11 +134,12 @@ export class Situations {
     }
   }
 
-  #arm(situation: Situation, { ops = {}, events = {}, faults, lives, lost }: Watch): void {
+  #arm(situation: Situation, { ops = {}, events = {}, faults, lives, calls, lost }: Watch): void {
     for (const [op, test] of Object.entries(ops)) push(this.#ops, op, { situation, test })
     for (const [type, test] of Object.entries(events)) push(this.#events, type, { situation, test })
     if (faults !== undefined) this.#faults.push({ situation, test: faults })
     if (lives !== undefined) this.#lives.push({ situation, test: lives })
+    if (calls !== undefined) this.#calls.push({ situation, test: calls })
     if (lost !== undefined) this.#lost.push({ situation, test: lost })
   }
 

@@ -1,9 +1,9 @@
 /** A workflow that can be simulated: loaded, with the files it reads, and with what the reference makes of it. */
-import { EngineError } from '../engine/errors.ts'
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
 import { requireWorkflow } from '../engine/graph/load-workflow.ts'
 import type { JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { isEndless } from './calls.ts'
 import { type Expected, expectedEffects } from './expected.ts'
 
 /** What a subject is made of: data, so that a worker can be handed it. */
@@ -22,14 +22,12 @@ export type Subject = Source & {
   expected: Expected | undefined
 }
 
-/** Rejects with `WORKFLOW_INVALID`, or `NOT_SUPPORTED` for workflows that run once per request. */
+/** Rejects with `WORKFLOW_INVALID`. */
 export async function loadSubject(source: Source, registry: NodeRegistry): Promise<Subject> {
   const graph = requireWorkflow(source.workflow, { registry, name: source.name })
-  if (graph.workflow.type !== 'production') {
-    const what = `Cannot simulate workflow "${source.name}": it is of type "${graph.workflow.type}"`
-    throw new EngineError('NOT_SUPPORTED', `${what}; this version simulates workflows of type "production"`)
-  }
-  return { ...source, graph, expected: expectedEffects(graph, source.files, source.iterationsMax) }
+  // what is asked of an endless one is not in the source, so there is nothing to expect yet
+  const expected = isEndless(graph) ? undefined : expectedEffects(graph, source.files, source.iterationsMax)
+  return { ...source, graph, expected }
 }
 
 /** The files that a workflow's readers name outright: what a host must hand over. */

@@ -3,11 +3,13 @@
  * crash before it is sent, when it is applied and when its reply has come, and by a connection that is lost at the same
  * three moments. What random faults come upon seldom is looked at here for certain.
  */
+import { drawCalls, isEndless } from './calls.ts'
 import type { Exploration } from './explore.ts'
 import { replayPlans } from './explore.ts'
 import type { FaultKind, OperationName } from './faults.ts'
 import { type StartEngine, startFlowEngine } from './instance.ts'
 import type { Plan } from './plan.ts'
+import { Draws } from './random.ts'
 import type { Subject } from './subject.ts'
 import { type RunResult, simulate } from './world.ts'
 
@@ -75,18 +77,19 @@ export async function sweepCrashes(subjects: readonly Subject[], options: SweepO
 }
 
 /** Nothing goes wrong in it, and everything takes as long as it does. */
-function calmPlan({ name, workflow, files }: Subject, seed: string): Plan {
+function calmPlan({ name, workflow, files, graph }: Subject, seed: string): Plan {
   const settings = {
     latencyMsMax: 2,
     fsyncMs: 1_000,
     comebackMsMax: 20,
     elsewhere: 0,
     instances: 1,
-    serving: 'run' as const,
+    serving: isEndless(graph) ? ('daemon' as const) : ('run' as const),
     lagMs: 1_000,
     faultsUntilMs: 1_800_000,
   }
-  return { version: 1, name, seed, workflow, files, settings, events: [] }
+  const calls = drawCalls(graph, new Draws(`${seed}|plan`), 'never')
+  return { version: 1, name, seed, workflow, files, settings, events: [], ...(calls.length === 0 ? {} : { calls }) }
 }
 
 function withFault(plan: Plan, kind: FaultKind, { op, loop, n }: OperationName): Plan {

@@ -5,7 +5,9 @@
  * as all invariants.
  */
 import { createHash } from 'node:crypto'
-import { canonicalJson, type JsonObject } from '../engine/json.ts'
+import { canonicalJson, type Json, type JsonObject } from '../engine/json.ts'
+import type { EngineEvent } from '../engine/trace/events.ts'
+import type { Applied } from './server.ts'
 
 const recentMax = 400
 /** Hashing a line at a time would take as long as writing it. */
@@ -44,4 +46,21 @@ export class TraceLog {
     this.#hash.update(this.#unhashed)
     this.#unhashed = ''
   }
+}
+
+/** The first line or two of an answer say what it was; entries and stamps follow in the moves. */
+export function summarise(reply: unknown): string {
+  const [head] = Array.isArray(reply) ? (reply as unknown[]) : [reply]
+  return String(head ?? '')
+}
+
+export function traceMove({ key, kind, value }: Applied['moves'][number]): Json {
+  return [kind, key.slice(key.indexOf('}:') + 2), value]
+}
+
+/** Without stacks, and of messages only those that are not the JavaScript engine's. */
+export function traceEvent(event: EngineEvent): JsonObject {
+  if (!('error' in event)) return event as unknown as JsonObject
+  const { code, name } = event.error
+  return { ...event, error: { code, name } } as unknown as JsonObject
 }

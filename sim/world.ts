@@ -6,10 +6,12 @@
  * W3 the first thing that went wrong is what the run reports.
  */
 import type { FlowGraph } from '../engine/graph/flow-graph.ts'
-import type { Json, JsonObject } from '../engine/json.ts'
+import type { JsonObject } from '../engine/json.ts'
 import { keysOf } from '../engine/store/keys.ts'
 import type { EngineEvent } from '../engine/trace/events.ts'
 import { disarranged } from './arrivals.ts'
+import { Callers, type CallNews } from './callers.ts'
+import { isEndless } from './calls.ts'
 import { SimTime, settled, turned } from './clock.ts'
 import { Daemons } from './daemons.ts'
 import { areAskedFor, type Expected, expectedEffects, keptTell } from './expected.ts'
@@ -20,14 +22,17 @@ import { Invariants } from './invariants/index.ts'
 import type { LifeNews } from './life.ts'
 import { type Misbehaviour, misbehaviourOf } from './misbehave.ts'
 import { MemoryFiles, saidOutside } from './outside.ts'
+import { isQuiet } from './places.ts'
 import type { Plan, PlanEvent } from './plan.ts'
 import { quiet } from './quiet.ts'
 import { Draws } from './random.ts'
 import { type Applied, SimServer } from './server.ts'
 import { completionLost, Situations } from './situations.ts'
-import { TraceLog } from './trace.ts'
+import type { Stats } from './stats.ts'
+import { summarise, TraceLog, traceEvent, traceMove } from './trace.ts'
 import { setTripwires, type Tripwires } from './tripwires.ts'
 
+export type { Stats } from './stats.ts'
 export type FailureKind = 'invariant' | 'stuck' | 'escape' | 'nondeterminism' | 'crash' | 'inconclusive'
 export type Failure = {
   kind: FailureKind
@@ -35,21 +40,6 @@ export type Failure = {
   expected: string
   seen: string /** milliseconds */
   at: number
-}
-
-export type Stats = {
-  simulatedMs: number
-  /** Committed ones; those that Redis lost again count each time. */
-  iterations: number
-  /** Groups of them. */
-  commits: number
-  crashes: number
-  steps: number
-  faults: Partial<Record<FaultKind, number>>
-  /** The first request that got a plain 200, because nobody says what the outside answers it. */
-  echoed?: string
-  /** Rare situations that came up. */
-  reached: Set<string>
 }
 
 export type RunResult = {
@@ -119,6 +109,7 @@ class World {
   readonly #files: MemoryFiles
   readonly #stats: Stats
   readonly #daemons: Daemons
+  readonly #callers: Callers
   #progressMs = 0
   readonly #headway = new Headway()
   #endedMs: number | undefined
@@ -152,6 +143,12 @@ class World {
       },
     })
     this.#daemons = this.#makeDaemons()
+    this.#callers = new Callers({
+      ...{ time: this.#time, draws: this.#draws, calls: plan.calls ?? [], latencyMsMax: plan.settings.latencyMsMax },
+      listener: key => this.#daemons.listener(key),
+      news: news => this.#call(news),
+      tell: line => this.#trace.add(line),
+    })
     for (const { kind, args } of options.applied) {
       this.#book.note(kind)
       this.#fault(kind, args as OperationName)
@@ -169,6 +166,10 @@ class World {
       graph,
       graphFor: victim => misbehaviour?.graphFor(victim) ?? graph,
       files: this.#files,
+      calling: {
+        ...{ workflow: plan.workflow, classes: graph, files: new MemoryFiles(plan.files) },
+        onDevWrite: (op, keys) => this.#call({ ms: this.#time.ms, what: 'develops', op, keys }),
+      },
       startEngine,
       isCompleted: () => this.#isCompleted(),
       fault: (kind, at) => this.#fault(kind, at),
@@ -191,6 +192,7 @@ class World {
     process.on('unhandledRejection', rejected)
     try {
       this.#daemons.start()
+      this.#callers.start()
       await this.#steps(tripwires)
       await turned()
     } finally {
@@ -237,9 +239,10 @@ class World {
       this.#daemons.heal()
     }
     // after the healing: it may leave nobody who still has something to do, and no timer that would lead here again
-    if (this.#daemons.atRest) this.#rest()
+    if (isEndless(this.#options.graph) && this.#isCompleted()) this.#daemons.sendHome()
+    if (this.#daemons.atRest && this.#callers.areOver) this.#rest()
     const { standstillMs = defaultStandstillMs } = this.#options
-    const excusedMs = Math.max(this.#daemons.sleepsUntil(), this.#book.lastingUntilMs)
+    const excusedMs = Math.max(this.#daemons.sleepsUntil(), this.#book.lastingUntilMs, this.#callers.waitUntilMs)
     if (ms - Math.max(this.#progressMs, excusedMs) > standstillMs) this.#stuck()
     return this.#failure !== undefined
   }
@@ -252,7 +255,7 @@ class World {
       this.#endedMs = this.#time.ms
       return
     }
-    this.#situations.reached.add(completionLost)
+    if (!isEndless(this.#options.graph)) this.#situations.reached.add(completionLost)
     this.#daemons.startAgain()
   }
 
@@ -261,7 +264,9 @@ class World {
       return type === 'list' && /\}:[qc]:/.test(key) ? [`${key.slice(key.indexOf('}:') + 2)}: ${value.length}`] : []
     })
     const there = waiting.length === 0 ? 'no items left' : `items in ${waiting.join(', ')}`
-    this.#fail('stuck', 'everything accepted ends', `no progress since ${this.#progressMs / 1000} s; ${there}`)
+    const calls = this.#callers.areOver ? '' : `; not answered: ${this.#callers.open().slice(0, 10).join(', ')}`
+    const seen = `no progress since ${this.#progressMs / 1000} s; ${there}${calls}`
+    this.#fail('stuck', 'everything accepted ends', seen)
   }
 
   /** Everything is at rest: the last look. */
@@ -288,9 +293,12 @@ class World {
     return { ...again, ...keptTell(expected), isSure }
   }
 
+  /** What has no end of its own is done when nobody asks for anything any more, and nothing waits. */
   #isCompleted(): boolean {
     const { db } = this.#server.memory
-    return db.hget(keysOf(this.#options.graph.workflow.id).meta, 'status') === 'completed'
+    const { graph } = this.#options
+    if (isEndless(graph)) return this.#callers.areOver && isQuiet(graph, db)
+    return db.hget(keysOf(graph.workflow.id).meta, 'status') === 'completed'
   }
 
   // --- what happens
@@ -304,6 +312,7 @@ class World {
       this.#stats.iterations += Number(answer.split('\n')[1])
       this.#progressMs = ms
     }
+    if (op === 'commit-request' && outcome.changed) this.#stats.commits += 1
     if (op === 'complete' && (answer === 'completed' || answer === 'workflow')) this.#progressMs = ms
     if (answer === 'workflow') this.#completedMs = ms
     if (op === 'requeue' && outcome.changed) this.#hasRequeued = true
@@ -321,6 +330,13 @@ class World {
     if (this.#headway.see(event)) this.#progressMs = this.#time.ms
     this.#situations.event(event, daemon)
     this.#invariants.event(event, teller)
+    this.#noteViolation()
+  }
+
+  #call(news: CallNews): void {
+    if (news.what !== 'develops') this.#progressMs = this.#time.ms
+    this.#situations.call(news)
+    this.#invariants.call(news)
     this.#noteViolation()
   }
 
@@ -375,21 +391,4 @@ class World {
   #fail(kind: FailureKind, expected: string, seen: string, invariant: string = kind): void {
     this.#failure ??= { kind, invariant, expected, seen, at: this.#time.ms }
   }
-}
-
-/** The first line or two of an answer say what it was; entries and stamps follow in the moves. */
-function summarise(reply: unknown): string {
-  const [head] = Array.isArray(reply) ? (reply as unknown[]) : [reply]
-  return String(head ?? '')
-}
-
-function traceMove({ key, kind, value }: Applied['moves'][number]): Json {
-  return [kind, key.slice(key.indexOf('}:') + 2), value]
-}
-
-/** Without stacks, and of messages only those that are not the JavaScript engine's. */
-function traceEvent(event: EngineEvent): JsonObject {
-  if (!('error' in event)) return event as unknown as JsonObject
-  const { code, name } = event.error
-  return { ...event, error: { code, name } } as unknown as JsonObject
 }

@@ -14,7 +14,11 @@ const root = join(import.meta.dirname, '..')
 const scratch = mkdtempSync(join(tmpdir(), 'theoneeye-test-'))
 
 /** Every fixture and every failure ever found, with all faults; the seed is fixed, so that CI never flickers. */
-const simulation = { seed: '0x5eed', seeds: '40', paths: ['fixtures/workflows', 'fixtures/orders/orders.json'] }
+const simulation = {
+  seed: '0x5eed',
+  seeds: '40',
+  paths: ['fixtures/workflows', 'fixtures/orders/orders.json', 'fixtures/api'],
+}
 /** Workflows that nobody wrote, and the stories of `scenarios`. */
 const generatedSeeds = '200'
 

@@ -65,7 +65,8 @@ async function printLeft({ out, file, options, graph, redis, summary }: Report):
     if (queue.length === 0) continue
     next.push([`queue peek ${id} ${queue.name}${place}`, `what waits in queue ${queue.name} (${queue.length})`])
   }
-  next.push([`sim ${file} --seeds 20${filesOf(file, options)}`, 'the same workflow in a world full of faults'])
+  const nodes = options.nodes === undefined ? '' : ` --nodes ${options.nodes}`
+  next.push([`sim ${file} --seeds 20${filesOf(file, options)}${nodes}`, 'the same workflow in a world full of faults'])
   const width = Math.max(...next.map(([command]) => command.length))
   out.text('\nTry next:')
   for (const [command, shows] of next) out.text(`  npx theoneeye ${command.padEnd(width)}  ${out.dim(shows)}`)

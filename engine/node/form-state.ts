@@ -107,8 +107,15 @@ export class FormState {
       this.#failures.delete(name)
     } catch (error) {
       this.#choices.set(name, [])
-      this.#failures.set(name, `has no choices: ${messageOf(error)}`)
+      this.#failures.set(name, `has no choices: ${this.#quotesSecret(error) ? 'why holds a secret' : messageOf(error)}`)
     }
+  }
+
+  #quotesSecret(error: unknown): boolean {
+    const secrets = Object.entries(this.#form.fields).flatMap(([name, { secret }]) =>
+      secret ? [this.#values[name]] : [],
+    )
+    return secrets.some(text => typeof text === 'string' && text !== '' && messageOf(error).includes(text))
   }
 
   #choicesOf(name: string, field: Field): readonly Choice[] {

@@ -91,7 +91,7 @@ export function compileForm(
     }
     given[name] = raw
     const compiled = compileValue(raw, field.kind, options)
-    problems.push(...compiled.faults.map(fault => ({ field: name, ...fault })))
+    problems.push(...compiled.faults.map(fault => ({ field: name, ...(field.secret ? withheld(fault) : fault) })))
     if (compiled.faults.length > 0) continue
     if (!compiled.value.constant) dynamic.push({ name, field, value: compiled.value })
     else {
@@ -153,7 +153,12 @@ class PreparedForm implements CompiledForm {
     if (this.constant !== undefined) return this.constant
     const rendered: JsonObject = { ...this.#constants }
     for (const { name, field, value } of this.#dynamic) {
-      const result = withDefault(evaluate(value, scope, { node: nodeId, field: name }), field, 'rendered')
+      const at = { node: nodeId, field: name }
+      const result = withDefault(
+        field.secret ? inSecret(value, scope, at) : evaluate(value, scope, at),
+        field,
+        'rendered',
+      )
       if (result === undefined && field.required) throw invalid(nodeId, required(name), field)
       if (result === undefined) continue
       const checked = validate(name, field, result)
@@ -193,7 +198,22 @@ function evaluate(value: CompiledValue, scope: TemplateScope, at: { node: string
   }
 }
 
-type Checked = { value: Json; problem?: undefined } | { problem: FieldProblem & { value: Json } }
+/** What is wrong with a secret says nothing of what it holds. */
+function withheld({ code }: { code: string }): { code: string; message: string } {
+  return { code, message: 'has a template that is not right; what it says is not shown, for the field is secret' }
+}
+
+function inSecret(value: CompiledValue, scope: TemplateScope, at: { node: string; field: string }): Json {
+  try {
+    return evaluate(value, scope, at)
+  } catch (error) {
+    const { code } = error as EngineError
+    const message = `Cannot render field "${at.field}" of node "${at.node}": its template fails; why is not shown, for the field is secret`
+    throw new EngineError(code, message, { details: at })
+  }
+}
+
+type Checked = { value: Json; problem?: undefined } | { problem: FieldProblem & { value?: Json } }
 
 function validate(name: string, field: Field, value: Json): Checked {
   const parsed = field.schema.safeParse(value)
@@ -202,7 +222,7 @@ function validate(name: string, field: Field, value: Json): Checked {
   const path = issue === undefined || issue.path.length === 0 ? '' : `at "${issue.path.join('.')}" `
   const shown = field.secret ? '' : `is ${quote(value)}; `
   const message = `${shown}${path}${issue?.message ?? 'is not valid'}`
-  return { problem: { field: name, code: 'FORM_INVALID', message, value } }
+  return { problem: { field: name, code: 'FORM_INVALID', message, ...(field.secret ? {} : { value }) } }
 }
 
 function required(name: string): FieldProblem {

@@ -38,7 +38,7 @@ export class NodeRegistry {
       for (const name of namesOf(nodeClass)) {
         const other = this.#byName.get(fold(name))
         if (other === undefined) this.#byName.set(fold(name), nodeClass)
-        else faults.push(`"${nameOf(nodeClass)}": its name "${name}" is taken by class ${other.name}; choose another`)
+        else faults.push(`${toldOf(nodeClass)}: its name "${name}" is taken by class ${takenBy(other)}; choose another`)
       }
     }
     if (faults.length > 0) {
@@ -108,8 +108,23 @@ function fold(type: string): string {
   return type.replaceAll('_', '-')
 }
 
-function nameOf(nodeClass: NodeClass): string {
-  return nodeClass.identifier || nodeClass.name || '(anonymous class)'
+/** Where classes come from that were read from files, for whoever has to mend one. */
+const origins = new WeakMap<NodeClass, string>()
+
+/** Notes where a class comes from, as it stands in errors: `export "A" of nodes/a.mjs`. The first note stays. */
+export function noteOrigin(nodeClass: NodeClass, origin: string): void {
+  if (!origins.has(nodeClass)) origins.set(nodeClass, origin)
+}
+
+/** `"my-node"`, and where it comes from. */
+function toldOf(nodeClass: NodeClass): string {
+  const origin = origins.get(nodeClass)
+  return `"${nodeClass.identifier || nodeClass.name || '(anonymous class)'}"${origin === undefined ? '' : ` (${origin})`}`
+}
+
+function takenBy(other: NodeClass): string {
+  const origin = origins.get(other)
+  return origin === undefined ? other.name : `${other.name} (${origin})`
 }
 
 function namesOf(nodeClass: NodeClass): string[] {
@@ -129,7 +144,7 @@ const allowed = {
 
 function faultsOf(nodeClass: NodeClass): string[] {
   const faults: string[] = []
-  const add = (what: string) => faults.push(`"${nameOf(nodeClass)}": ${what}`)
+  const add = (what: string) => faults.push(`${toldOf(nodeClass)}: ${what}`)
   for (const name of [nodeClass.identifier, ...(nodeClass.aliases ?? [])]) {
     if (!KEBAB.test(name)) add(`its name ${JSON.stringify(name)} is not kebab-case; write it like "my-node"`)
   }

@@ -118,6 +118,8 @@ export class ApiRunner {
     const events = new LoopEvents(where, ports.clock, onEvent)
     stop.throwIfAborted()
     const runtime = await this.#retry(stop, () => readRuntime(ports.redis, graph.workflow.id))
+    // its time may have ended while Redis took its own
+    stop.throwIfAborted()
     const recorder = this.#recorder(where, token)
     const scope = this.#scope({ token, events, runtime: runtime.variables, recorder }, stop)
     const iteration = new Iteration(scope, { key: token, pushPrefix: token, number: 1 })

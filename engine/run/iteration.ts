@@ -14,6 +14,7 @@ import type { TemplateScope } from '../node/template.ts'
 import type { Witness } from '../trace/witness.ts'
 import { Effects } from './effects.ts'
 import { forEachElement } from './for-each.ts'
+import { withoutSecretsOf } from './hide-secrets.ts'
 import type { LoopScope } from './loop-scope.ts'
 import { mergeOutputs } from './merge.ts'
 import { checkResult, isWithoutItem, routed } from './node-answer.ts'
@@ -231,6 +232,7 @@ export class Iteration {
     if (this.#aborted !== undefined) throw this.#aborted.reason
     const { node, place } = run
     const form = node.form.constant ?? node.form.render(this.#templateScope(input.data), node.id)
+    run.form = form
     const context = new RunningContext(this, run, form)
     const instance = this.scope.instances.get(node.id)
     if (this.witness !== undefined) {
@@ -267,9 +269,10 @@ export class Iteration {
   }
 
   /** What a node threw, as its failure, which is told here; what comes of a cut stays as it is. */
-  #failure(run: NodeRun, error: unknown): unknown {
+  #failure(run: NodeRun, thrown: unknown): unknown {
     // a failure of a body node was told where it happened
-    if (this.#isCut || error instanceof NodeFailure) return error
+    if (this.#isCut || thrown instanceof NodeFailure) return thrown
+    const error = withoutSecretsOf(thrown, { ...run, env: this.scope.graph.workflow.env })
     this.witness?.notes.failed(run.place, error)
     const failure = new NodeFailure(run.node, error)
     if (run.announce === 'announced') this.failed(failure, this.#secondsSince(run.startedMs))

@@ -11,9 +11,13 @@ import type { Json, JsonObject } from '../json.ts'
 import { limits } from '../limits.ts'
 import type { HttpCall, NodeContext, Response, RuntimeVariables } from '../node/context.ts'
 import type { LogLevel } from '../ports.ts'
+import { withoutSecrets } from '../trace/redact.ts'
 import type { Answers, Operation } from '../trace/witness.ts'
+import { secretTexts } from './hide-secrets.ts'
 import type { Iteration } from './iteration.ts'
 import type { NodeRun } from './node-run.ts'
+
+type Told = { message: string; fields: JsonObject }
 
 export class RunningContext implements NodeContext {
   readonly #form: JsonObject
@@ -118,7 +122,9 @@ export class RunningContext implements NodeContext {
       (message: string, fields: JsonObject = {}) => {
         const { scope, number } = this.#open()
         const where = { workflow: scope.graph.workflow.id, run: scope.run.id, loop: scope.loop.id, iteration: number }
-        scope.ports.log.write(level, message, { ...where, node: this.#run.node.id, ...fields })
+        const secrets = secretTexts({ ...this.#run, env: scope.graph.workflow.env })
+        const told = secrets.length === 0 ? { message, fields } : (withoutSecrets({ message, fields }, secrets) as Told)
+        scope.ports.log.write(level, told.message, { ...where, node: this.#run.node.id, ...told.fields })
       }
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   }

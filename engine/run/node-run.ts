@@ -2,6 +2,7 @@
  * A node at work on one item, until it lets go. It is its own deadline: a record less for every hop.
  */
 import type { FlowNode } from '../graph/flow-graph.ts'
+import type { JsonObject } from '../json.ts'
 import type { NodeResult } from '../node/node.ts'
 import type { Deadline } from './deadlines.ts'
 import type { Iteration } from './iteration.ts'
@@ -17,6 +18,8 @@ export class NodeRun implements Deadline {
   readonly startedMs: number
   readonly atMs: number
   announce: Announce = 'announced'
+  /** As rendered for this item, once it is. */
+  form: JsonObject | undefined
   /** What ends it: itself, or whoever watches it. */
   deadline: Deadline = this
   /** From the moment it was asked. */

@@ -8,7 +8,7 @@ import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 export const redacted = '[redacted]'
 
 /** Shorter ones would blank half of the text around them. */
-const secretCharsMin = 6
+export const secretCharsMin = 6
 
 /** The secret texts of a workflow, the longest first. */
 export function secretsOf(graph: FlowGraph): string[] {

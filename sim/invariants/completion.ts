@@ -7,6 +7,7 @@ import type { FlowGraph, FlowLoop } from '../../engine/graph/flow-graph.ts'
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import { keysOf, replicaName, requeueQueue } from '../../engine/store/keys.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
+import { isEndless } from '../calls.ts'
 import type { Applied } from '../server.ts'
 import type { EndState, Invariant, InvariantContext, MakeInvariant, Report } from './invariant.ts'
 
@@ -52,6 +53,7 @@ class Completion implements Invariant {
   }
 
   end({ db }: EndState): void {
+    if (isEndless(this.#graph)) return
     const open = this.#graph.loops.filter(({ id }) => !this.#ended.has(id)).map(({ id }) => id)
     if (open.length > 0) this.#report('a completed workflow has only ended loops', `not ended: ${open.join(', ')}`)
     const status = db.hget(this.#keys.meta, 'status')

@@ -31,6 +31,8 @@ class FailFast implements Invariant {
   readonly #report: Report
   readonly #letters: string
   readonly #deliveriesMax: number
+  /** A request that failed is answered so, and leaves no letter. */
+  readonly #hasLetters: boolean
   /** Keys of items given up. */
   readonly #dead = new Book<string, true>()
   /** Loop and iteration → the node that failed, of iterations that are not told as ended. */
@@ -41,6 +43,7 @@ class FailFast implements Invariant {
   constructor({ graph, report }: InvariantContext) {
     this.#report = report
     this.#deliveriesMax = graph.workflow.settings.max_deliveries
+    this.#hasLetters = graph.workflow.type === 'production'
     this.#letters = keysOf(graph.workflow.id).deadLetters
   }
 
@@ -64,13 +67,17 @@ class FailFast implements Invariant {
     if (event.type === 'iteration_started') this.#failed.delete(at)
     else if (event.type === 'node_failed' && !this.#failed.has(at)) this.#failed.set(at, event.node_id)
     else if (event.type === 'iteration_completed') this.#completes(event, at)
-    else if (event.type === 'iteration_failed') this.#unsaid.add(at)
+    else if (event.type === 'iteration_failed') this.#fails(at)
     else if (event.type === 'dead_letter' && !this.#unsaid.delete(at)) {
       this.#report(
         `a dead letter of "${event.loop}" follows its failed iteration`,
         `there is one of ${event.iteration}`,
       )
     }
+  }
+
+  #fails(at: string): void {
+    if (this.#hasLetters) this.#unsaid.add(at)
   }
 
   end(): void {

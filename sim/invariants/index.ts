@@ -2,23 +2,28 @@
 
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
+import type { CallNews } from '../callers.ts'
 import type { FaultKind, OperationName } from '../faults.ts'
 import type { InstanceNews, LifeNews } from '../life.ts'
 import type { Applied } from '../server.ts'
+import { answers } from './answers.ts'
 import { backPressure } from './back-pressure.ts'
 import { branches } from './branches.ts'
 import { check } from './check.ts'
 import { completion } from './completion.ts'
 import { conservation } from './conservation.ts'
 import { definition } from './definition.ts'
+import { development } from './development.ts'
 import { drain } from './drain.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { failFast } from './fail-fast.ts'
 import { fencing } from './fencing.ts'
 import { fifo } from './fifo.ts'
+import { intake } from './intake.ts'
 import type { EndState, Invariant, InvariantContext, MakeInvariant, Sent, Violation } from './invariant.ts'
 import { isolation } from './isolation.ts'
 import { lifecycle } from './lifecycle.ts'
+import { separation } from './separation.ts'
 import { sequential } from './sequential.ts'
 import { supervision } from './supervision.ts'
 import { waking } from './waking.ts'
@@ -40,6 +45,10 @@ export const allInvariants: readonly MakeInvariant[] = [
   waking,
   supervision,
   completion,
+  separation,
+  development,
+  intake,
+  answers,
   check,
   exactlyOnce,
 ]
@@ -82,7 +91,8 @@ export class Invariants {
   }
   /** A daemon or worker died: what it had begun, it never ended. */
   forget(teller: string): void {
-    this.#ofTeller.delete(teller)
+    const ofRequests = [...this.#ofTeller.keys()].filter(each => each.startsWith(`${teller}/`))
+    for (const each of [teller, ...ofRequests]) this.#ofTeller.delete(each)
     for (const invariant of this.#all) invariant.forget?.(teller)
   }
   sent(sent: Sent): void {
@@ -93,6 +103,9 @@ export class Invariants {
   }
   instance(news: InstanceNews): void {
     for (const invariant of this.#instance) invariant.instance(news)
+  }
+  call(news: CallNews): void {
+    for (const invariant of this.#all) invariant.call?.(news)
   }
   disturbed(kind: FaultKind, at: OperationName): void {
     for (const invariant of this.#all) invariant.disturbed?.(kind, at)

@@ -6,6 +6,7 @@
 import type { FlowGraph } from '../../engine/graph/flow-graph.ts'
 import type { Keyspace } from '../../engine/memory-redis/keyspace.ts'
 import type { EngineEvent } from '../../engine/trace/events.ts'
+import type { CallNews } from '../callers.ts'
 import type { Difference, Expected } from '../expected.ts'
 import type { FaultKind, OperationName } from '../faults.ts'
 import type { InstanceNews, LifeNews } from '../life.ts'
@@ -48,6 +49,8 @@ export interface Invariant {
   sent?(sent: Sent): void
   life?(news: LifeNews, db: Keyspace): void
   instance?(news: InstanceNews): void
+  /** Of what people ask over HTTP. */
+  call?(news: CallNews): void
   /** A fault came about. */
   disturbed?(kind: FaultKind, at: OperationName): void
   end?(end: EndState): void | Promise<void>
@@ -80,6 +83,12 @@ export const inWords = {
   drain: 'after stop nothing is claimed; a replica that is given back leaves no holder, and its claims as they were',
   isolation: 'a loop that fails or hangs holds no other up',
   waking: 'who waits is woken by what it waits for',
+  answers:
+    'each call gets one answer, its own, in its time; what is told to have happened has, and what failed has not',
+  intake: 'a webhook that was accepted was queued once, as it was sent; one that was refused was not',
+  development:
+    'in development a call runs its node, a session goes on where it stopped, and outputs are kept for a day',
+  separation: 'development mode leaves the keys of production untouched',
   lifecycle: 'node instances are set up and cleaned up once, and a daemon that ends leaves nothing open',
   determinism: 'one plan, one trace, however often it runs',
   supervision:

@@ -62,6 +62,13 @@ describe('--nodes', () => {
     expect([code, stdout], stderr).toEqual([0, 'replayed 8 iterations, identical\n'])
   })
 
+  it('lets tests lie beside them', async () => {
+    const cwd = folder('shout.mjs', nodeSource(''))
+    writeFileSync(join(cwd, 'shout.test.mjs'), 'throw new Error("only a test runner reads this")')
+    const { code, stderr } = await cli(['check', 'w.json', '--nodes', '.'], { cwd })
+    expect(code, stderr).toBe(0)
+  })
+
   it('lists them in the catalogue', async () => {
     const cwd = folder('shout.mjs', nodeSource(''))
     const { lines, stderr } = await cli(['nodes', 'shout', '--json', '--nodes', '.'], { cwd })
@@ -72,8 +79,12 @@ describe('--nodes', () => {
     ['that does not parse', 'export class {', /Cannot import custom nodes from "[^"]*shout\.mjs"/],
     ['that throws', 'throw new Error("not today")', /not today/],
     ['without a node class', 'export const x = 1', /exports no class/],
-    ['with a liar', nodeSource('').replace("'shout'", "'Shout It'"), /Shout It.*kebab/],
-    ['with a taken name', nodeSource('').replace("'shout'", "'counter'"), /counter.*taken/],
+    [
+      'with a liar',
+      nodeSource('').replace("'shout'", "'Shout It'"),
+      /"Shout It" \(export "Shout" of shout\.mjs\).*kebab/,
+    ],
+    ['with a taken name', nodeSource('').replace("'shout'", "'counter'"), /export "Shout" of shout\.mjs\).*taken/],
   ])('refuses a file %s with 2, naming what is wrong', async (_, source, says) => {
     const cwd = folder('shout.mjs', source)
     const { code, stdout, stderr } = await cli(['check', 'w.json', '--nodes', '.'], { cwd })

@@ -27,6 +27,26 @@ function step(what: string, status: number | null, said: string, expected: numbe
   console.log(`${what}: exit code ${status}, as it should be`)
 }
 
+/** The chapter "Write a node" of the README, line for line; what it installs is here already. */
+function followChapter(): void {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const chapter = /^## Write a node$([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
+  for (const name of ['discount.mts', 'discount.test.mts']) {
+    const file = readFileSync(join(root, 'fixtures/nodes', name), 'utf8')
+    assert(chapter.includes(`\`\`\`ts\n${file}\`\`\``), `the README shows fixtures/nodes/${name} as it is`)
+  }
+  const lines = [...chapter.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, block = '']) => block.trim().split('\n'))
+  assert(lines.length > 8, 'the chapter "Write a node" has lines to follow')
+  for (const line of lines.filter(each => !/^npm (init|install theoneeye)/.test(each))) {
+    // the tests of this project are not the chapter's
+    const own = line === 'npx vitest run' ? `${line} nodes` : line
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', own], { cwd: project, encoding: 'utf8' })
+    step(line, status, `${stdout}\n${stderr}`, 0)
+    if (line.includes('queue peek')) assert.match(stdout, /"due":60/)
+  }
+}
+
+followChapter()
 cpSync(join(root, 'fixtures/user-project'), project, { recursive: true })
 const wanted = ['vitest', '@fast-check/vitest'].map(name => `${name}@${devDependencies[name]}`)
 const installed = run(`npm install --no-audit --no-fund --save-dev ${wanted.join(' ')}`)
