@@ -11,6 +11,7 @@ import { ApiRequests } from '../engine/run/api-requests.ts'
 import { DevRunner } from '../engine/run/dev-runner.ts'
 import { WebhookIntake } from '../engine/run/webhook-intake.ts'
 import type { EventSink } from '../engine/trace/events.ts'
+import type { RecordOf } from '../engine/trace/trace.ts'
 import type { ApiContext } from './api-context.ts'
 import { Catalogue } from './catalogue.ts'
 import type { EditableFolder } from './editable-folder.ts'
@@ -33,6 +34,7 @@ export type ApiOptions = {
   registry: NodeRegistry
   ports: Ports
   onEvent: EventSink
+  recordOf?: RecordOf | undefined
   host?: HostSettings
   access: AccessPolicy
   files: () => readonly WorkflowFile[]
@@ -55,7 +57,7 @@ export class Api {
   #isDraining = false
 
   constructor(options: ApiOptions) {
-    const { registry, ports, onEvent, host, access, files, folder, status, onChange } = options
+    const { registry, ports, onEvent, recordOf, host, access, files, folder, status, onChange } = options
     const { redis, clock, random } = ports
     this.catalogue = new Catalogue({
       ...{ redis, clock, registry, files },
@@ -68,7 +70,7 @@ export class Api {
       ...{ registry, ports, status, catalogue: this.catalogue },
       dev: new DevRunner({ registry, ports }),
       intake: new WebhookIntake({ redis, clock, random, patienceMs: limits.webhookPatienceMs }),
-      requests: new ApiRequests(ports, onEvent),
+      requests: new ApiRequests({ ports, onEvent, recordOf }),
       watching: this.watching,
       isDraining: () => this.#isDraining,
       ending: this.#ending.signal,

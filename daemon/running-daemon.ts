@@ -233,6 +233,7 @@ export class RunningDaemon {
   #openApi(ports: Ports, onEvent: EventSink): Api {
     return new Api({
       ...{ ports, onEvent, registry: this.#registry as NodeRegistry, host: this.#hostSettings() },
+      recordOf: this.#traces?.recordOf,
       access: accessPolicy(this.#config),
       // a broken file goes on as what it was
       files: () => this.#files.map(file => ({ ...file, graph: this.#graphs.get(file.file) ?? file.graph })),

@@ -54,7 +54,7 @@ export class Front {
     const { redis, clock, random } = ports
     this.#options = options
     this.#intake = new WebhookIntake({ redis, clock, random, patienceMs })
-    this.#requests = new ApiRequests(ports, onEvent, runningMax)
+    this.#requests = new ApiRequests({ ports, onEvent, runningMax })
     const registry = new NodeRegistry([...new Set([...classes.nodes.values()].map(node => node.class))])
     this.#dev = new DevRunner({ registry, ports: { ...devPorts, redis: watched(devPorts.redis, onDevWrite) } })
   }

@@ -5,7 +5,9 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, EngineError, messageOf } from '../engine/errors.ts'
+import { requireWorkflow } from '../engine/graph/load-workflow.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
+import { parseHeader, unreadable } from '../engine/trace/trace.ts'
 import { Moves } from './edit-report.ts'
 import { pathThrough } from './item-path.ts'
 import { type JunitSuite, writeJunit } from './junit.ts'
@@ -13,6 +15,7 @@ import type { RegistryModule } from './registry-module.ts'
 import type { Decided, ReplayReport } from './replay.ts'
 import { replayAll } from './replay-all.ts'
 import type { FileReport, ReplayTask, Told } from './replay-file.ts'
+import { traceLines } from './trace-lines.ts'
 
 export type ReplayJob = {
   path: string
@@ -35,7 +38,7 @@ export type ReplayJob = {
 export async function replayCommand(job: ReplayJob): Promise<number> {
   const { out, fromItem, workflow } = job
   const startedMs = performance.now()
-  const files = await tracesAt(job.path)
+  const files = await tracesFor(job)
   const path = fromItem === undefined ? undefined : (await pathThrough(files, fromItem)).known
   const tasks = files.map((file): ReplayTask => ({ file, workflow, path }))
   const all: Replayed[] = []
@@ -113,7 +116,7 @@ function tell(total: ReplayReport, out: ReplayJob['out']): number {
   out.json({ type: 'summary', iterations, identical, diverged, stale })
   if (unreplayable > 0) {
     out.note(
-      `warning: ${unreplayable} iterations were left out: others before them were not recorded (the disk was too slow)`,
+      `warning: ${unreplayable} iterations were left out: others of their loop before them were not recorded, to spare it or because the disk was too slow`,
     )
   }
   out.text(`replayed ${iterations} iterations, ${describeTotal(total)}`)
@@ -136,6 +139,23 @@ function suiteOf(all: readonly Replayed[], tookMs: number): JunitSuite {
 function describeTotal({ iterations, identical, diverged, stale }: ReplayReport): string {
   if (identical === iterations) return 'identical'
   return `${identical} identical, ${diverged} diverged, ${stale} stale`
+}
+
+/** Of a folder, an edited workflow is for the traces of that workflow: a daemon keeps those of all in one. */
+async function tracesFor({ path, registry, workflow }: ReplayJob): Promise<string[]> {
+  const files = await tracesAt(path)
+  if (workflow === undefined || files.length === 1) return files
+  const { id } = requireWorkflow(workflow.source, { registry, name: workflow.name }).workflow
+  const ids = await Promise.all(files.map(workflowIn))
+  const own = files.filter((_, i) => ids[i] === id)
+  if (own.length > 0) return own
+  throw usage(path, `there is no trace of workflow "${id}", only of ${[...new Set(ids)].join(', ')}`)
+}
+
+/** Its id, as the header says. */
+async function workflowIn(file: string): Promise<string> {
+  for await (const line of traceLines(file)) return String(parseHeader(line, file).workflow.id)
+  throw unreadable(file, 'it is empty')
 }
 
 /** A trace, or those of a folder, by name. Rejects with `USAGE`. */

@@ -10,22 +10,26 @@ import type { FlowGraph } from '../graph/flow-graph.ts'
 import { limits } from '../limits.ts'
 import type { Ports } from '../ports.ts'
 import type { EventSink } from '../trace/events.ts'
+import type { RecordOf } from '../trace/trace.ts'
 import { type ApiAnswer, type ApiRequest, ApiRunner } from './api-runner.ts'
 
+export type ApiRequestsOptions = {
+  ports: Ports
+  onEvent: EventSink
+  recordOf?: RecordOf | undefined
+  /** How many may run at once. */
+  runningMax?: number
+}
+
 export class ApiRequests {
-  readonly #ports: Ports
-  readonly #onEvent: EventSink
-  readonly #runningMax: number
+  readonly #options: ApiRequestsOptions
   /** By workflow. */
   readonly #runners = new Map<string, { hash: string; runner: ApiRunner }>()
   readonly #busy = new Map<Promise<ApiAnswer>, ApiRunner>()
   #isDraining = false
 
-  /** `runningMax`: how many may run at once. */
-  constructor(ports: Ports, onEvent: EventSink, runningMax: number = limits.requestsMax) {
-    this.#ports = ports
-    this.#onEvent = onEvent
-    this.#runningMax = runningMax
+  constructor(options: ApiRequestsOptions) {
+    this.#options = options
   }
 
   /** How many requests run now. */
@@ -50,7 +54,7 @@ export class ApiRequests {
   async drain(drainMs: number): Promise<void> {
     this.#isDraining = true
     const drained = new AbortController()
-    this.#ports.clock.sleep(drainMs, drained.signal).then(
+    this.#options.ports.clock.sleep(drainMs, drained.signal).then(
       () => this.abort(),
       () => undefined,
     )
@@ -66,8 +70,9 @@ export class ApiRequests {
 
   #refuse(): void {
     if (this.#isDraining) throw new EngineError('DRAINING', 'Cannot begin: the daemon stops; ask again later')
-    if (this.#busy.size < this.#runningMax) return
-    const many = `${this.#runningMax} requests run already`
+    const { runningMax = limits.requestsMax } = this.#options
+    if (this.#busy.size < runningMax) return
+    const many = `${runningMax} requests run already`
     throw new EngineError('OVERLOADED', `Cannot begin: ${many}; ask again later`)
   }
 
@@ -75,7 +80,8 @@ export class ApiRequests {
     const { id } = graph.workflow
     const known = this.#runners.get(id)
     if (known?.hash === graph.hash) return known.runner
-    const runner = new ApiRunner({ graph, ports: this.#ports, onEvent: this.#onEvent })
+    const { ports, onEvent, recordOf } = this.#options
+    const runner = new ApiRunner({ graph, ports, onEvent, record: recordOf?.(graph) })
     this.#runners.set(id, { hash: graph.hash, runner })
     return runner
   }

@@ -1,9 +1,9 @@
 /** What a daemon records, from all pools and on both kinds of Redis, replays identical; and is a page, and follows an item. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { JsonObject } from '../../engine/json.ts'
-import { cli } from '../support/cli.ts'
+import type { Json, JsonObject } from '../../engine/json.ts'
+import { cli, repository } from '../support/cli.ts'
 import { DaemonProcess, daemonFolder } from '../support/daemon-process.ts'
 import { sketch } from '../support/engine-bench.ts'
 import { RedisServer } from '../support/redis-server.ts'
@@ -73,4 +73,30 @@ describe('a daemon with trace.dir', () => {
     },
     60_000,
   )
+
+  it('records requests of api workflows; a folder of several workflows is replayed against an edit of one', async () => {
+    const price = JSON.parse(readFileSync(join(repository, 'fixtures/api/price.json'), 'utf8')) as JsonObject
+    const cwd = daemonFolder({ people: workflow, price }, { 'files/people.csv': csv })
+    const daemon = await DaemonProcess.ready({ cwd, env: { THEONEEYE_TRACE_DIR: 'traces' } })
+    await daemon.logs(/^workflow completed/)
+    const ask = (amount: Json) => {
+      const headers = { 'content-type': 'application/json' }
+      return fetch(`${daemon.url}/api/workflow/price/execute`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ amount }),
+      })
+    }
+    expect((await Promise.all([12, 3, 'x'].map(ask))).map(({ status }) => status)).toEqual([200, 200, 400])
+    daemon.signal('SIGTERM')
+    await daemon.exit
+    const all = await cli(['replay', 'traces', '--json'], { cwd })
+    expect(all.code, all.stderr).toBe(0)
+    writeFileSync(join(cwd, 'new.json'), JSON.stringify(price).replace('data.amount * 9', 'data.amount * 8'))
+    const edited = await cli(['replay', 'traces', '--workflow', 'new.json', '--json'], { cwd })
+    expect(edited.lines.at(-1)).toMatchObject({ iterations: 3, identical: 2, diverged: 1 })
+    writeFileSync(join(cwd, 'other.json'), JSON.stringify({ ...price, id: 'other' }))
+    const other = await cli(['replay', 'traces', '--workflow', 'other.json'], { cwd })
+    expect([other.code, other.stderr]).toEqual([2, expect.stringContaining('no trace of workflow "other"')])
+  }, 60_000)
 })

@@ -129,7 +129,7 @@ describe('replay', () => {
     expect(lines.filter(({ type }) => type === 'moved')).toEqual([expect.objectContaining({ items: 4 })])
     writeFileSync(join(cwd, 'traces/b.jsonl'), 'no trace\n')
     const broken = await cli(args, { cwd })
-    expect([broken.code, broken.lines.length]).toEqual([2, 1])
+    expect([broken.code, broken.lines.length]).toEqual([2, 0])
     expect(broken.stderr).toContain('Cannot read trace "traces/b.jsonl"')
   })
 

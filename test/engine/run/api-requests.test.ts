@@ -18,7 +18,7 @@ function slow(seconds: number) {
 describe('ApiRequests', () => {
   it('waits for what runs when it drains, and begins nothing new', async () => {
     const bench = new Bench()
-    const requests = new ApiRequests(bench.ports(1), () => undefined)
+    const requests = new ApiRequests({ ports: bench.ports(1), onEvent: () => undefined })
     const running = requests.execute(slow(10), { input: {} })
     await bench.pass(1_000)
     const drained = requests.drain(60_000)
@@ -29,7 +29,7 @@ describe('ApiRequests', () => {
 
   it('aborts what has not ended in time', async () => {
     const bench = new Bench()
-    const requests = new ApiRequests(bench.ports(1), () => undefined)
+    const requests = new ApiRequests({ ports: bench.ports(1), onEvent: () => undefined })
     const running = requests.execute(slow(3_600), { input: {} })
     await bench.pass(1_000)
     await bench.finish(requests.drain(5_000))
@@ -38,7 +38,7 @@ describe('ApiRequests', () => {
 
   it('refuses one more than may run, and takes the next when one has ended', async () => {
     const bench = new Bench()
-    const requests = new ApiRequests(bench.ports(1), () => undefined, 2)
+    const requests = new ApiRequests({ ports: bench.ports(1), onEvent: () => undefined, runningMax: 2 })
     const both = [requests.execute(slow(1), { input: {} }), requests.execute(slow(2), { input: {} })]
     await expect(requests.execute(slow(1), { input: {} })).rejects.toMatchObject({ code: 'OVERLOADED' })
     await bench.pass(1_500)
