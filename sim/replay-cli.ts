@@ -45,6 +45,7 @@ export async function replayCommand(job: ReplayJob): Promise<number> {
   await replayAll(tasks, job, ({ file }, report) => {
     all.push({ file, ...report })
     tellFile(all, { out, follows: path !== undefined })
+    if (path === undefined) all[all.length - 1] = withoutTold({ file, ...report })
     out.progress(`${totalOf(all).iterations} iterations`)
   })
   out.progress('')
@@ -61,6 +62,15 @@ export async function replayCommand(job: ReplayJob): Promise<number> {
 }
 
 type Replayed = FileReport & { file: string }
+
+/** What JUnit is to show of a trace: the rest was told, and a folder of traces may hold much of it. */
+const keptMax = 100
+
+function withoutTold(replayed: Replayed): Replayed {
+  const { told, untold } = replayed
+  const left = Math.max(0, told.length - keptMax)
+  return { ...replayed, told: told.slice(0, keptMax), untold: untold + left }
+}
 
 function totalOf(all: readonly Replayed[]): ReplayReport {
   const total: ReplayReport = { iterations: 0, identical: 0, diverged: 0, stale: 0, unreplayable: 0, truncated: false }
@@ -126,12 +136,13 @@ function tell(total: ReplayReport, out: ReplayJob['out']): number {
 
 /** A test case per trace. */
 function suiteOf(all: readonly Replayed[], tookMs: number): JunitSuite {
-  const cases = all.map(({ file, told }) => {
+  const cases = all.map(({ file, told, untold }) => {
+    const more = { message: `${untold} more went another way`, type: 'diverged', text: '' }
     const failures = told.filter(isBad).map(each => {
-      const [message = '', ...more] = inWords(file, each)
-      return { message, type: each.verdict.kind, text: more.join('\n') }
+      const [message = '', ...lines] = inWords(file, each)
+      return { message, type: each.verdict.kind, text: lines.join('\n') }
     })
-    return { name: file, failures }
+    return { name: file, failures: untold === 0 ? failures : [...failures, more] }
   })
   return { command: 'replay', what: `${totalOf(all).iterations} iterations`, cases, tookMs }
 }

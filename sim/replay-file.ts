@@ -28,17 +28,22 @@ export type FileReport = {
   moves: Move[]
 }
 
-/** Where everything goes another way, one has seen enough. */
+/** Where everything goes another way, one has seen enough; in UTF-16 units of JSON, whatever the values are. */
 const toldMax = 10_000
+const toldUnitsMax = 16 * 1024 * 1024
 
 /** Rejects as `replayTrace` does. */
 export async function replayFile(task: ReplayTask, registry: NodeRegistry): Promise<FileReport> {
   const { file, workflow, path } = task
   const [told, moves]: [Told[], Moves] = [[], new Moves()]
-  let [untold, changes]: [number, Change[]] = [0, []]
+  let [untold, units, changes]: [number, number, Change[]] = [0, 0, []]
   const tell = ({ time, loop, iteration }: IterationLine, what: { verdict: Bad } | { queues: string[] }): void => {
-    if (told.length === toldMax) untold += 1
-    else told.push({ time, loop, iteration, ...what })
+    if (told.length === toldMax || units > toldUnitsMax) {
+      untold += 1
+      return
+    }
+    units += JSON.stringify(what).length
+    told.push({ time, loop, iteration, ...what })
   }
   const known = path && new ItemPath(path)
   const report = await replayTrace(traceLines(file), file, {

@@ -102,3 +102,15 @@ describe('a trace that was tampered with', () => {
     )
   }, 120_000)
 })
+
+describe('a trace in which everything goes another way', () => {
+  it('is told of in part, with how much more there is', async () => {
+    const file = join(tempDir(), 't.jsonl')
+    const [header = ''] = lines
+    const first = lines.find(line => line.includes('"kind":"iteration"')) as string
+    const elsewhere = JSON.stringify({ ...(JSON.parse(first) as JsonObject), loop: 'gone' })
+    writeFileSync(file, [header, ...Array.from({ length: 10_050 }, () => elsewhere), ''].join('\n'))
+    const { told, untold, report } = await replayFile({ file, workflow: undefined, path: undefined }, registry)
+    expect([told.length, untold, report.diverged]).toEqual([10_000, 50, 10_050])
+  })
+})
