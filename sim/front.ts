@@ -13,6 +13,7 @@ import type { ApiAnswer } from '../engine/run/api-runner.ts'
 import { type DevAnswer, DevRunner } from '../engine/run/dev-runner.ts'
 import { type WebhookAnswer, WebhookIntake } from '../engine/run/webhook-intake.ts'
 import type { EventSink } from '../engine/trace/events.ts'
+import type { RecordOf } from '../engine/trace/trace.ts'
 import { bodyOf, type CallOf, inputOf, type PlanCall } from './calls.ts'
 
 /** `refused`: it threw, with this code. */
@@ -32,6 +33,7 @@ export type FrontOptions = {
   /** Of development: a connection of its own, and an outside of its own. */
   devPorts: Ports
   onEvent: EventSink
+  recordOf: RecordOf | undefined
   /** Development changed these keys by this operation. */
   onDevWrite(op: string, keys: readonly string[]): void
 }
@@ -50,11 +52,11 @@ export class Front {
   #isDraining = false
 
   constructor(options: FrontOptions) {
-    const { ports, devPorts, classes, onEvent, onDevWrite } = options
+    const { ports, devPorts, classes, onEvent, recordOf, onDevWrite } = options
     const { redis, clock, random } = ports
     this.#options = options
     this.#intake = new WebhookIntake({ redis, clock, random, patienceMs })
-    this.#requests = new ApiRequests({ ports, onEvent, runningMax })
+    this.#requests = new ApiRequests({ ports, onEvent, recordOf, runningMax })
     const registry = new NodeRegistry([...new Set([...classes.nodes.values()].map(node => node.class))])
     this.#dev = new DevRunner({ registry, ports: { ...devPorts, redis: watched(devPorts.redis, onDevWrite) } })
   }

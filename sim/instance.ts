@@ -32,6 +32,8 @@ export type Engine = {
   /** It lives on although nothing is left to do. */
   readonly isAtRest?: boolean
   readonly done: Promise<RunEnd>
+  /** Where requests of api workflows are recorded beside it. */
+  readonly recordOf?: RecordOf
 }
 export type StartOptions = {
   graph: FlowGraph
@@ -192,6 +194,7 @@ export class Instance {
       ...{ isGone, onGone },
     })
     return new Front({
+      recordOf: this.#engine.recordOf,
       ...{ graph: this.#graph, workflow, classes, onDevWrite },
       ports: this.#host.ports,
       devPorts: this.#devHost.ports,

@@ -11,7 +11,8 @@ export function recording(plan: Plan, startEngine: StartEngine): { startEngine: 
   const about = { engine: 'simulated', source: plan as unknown as JsonObject }
   const start: StartEngine = options => {
     record ??= openTrace(options.graph, about, line => lines.push(line))
-    return startEngine({ ...options, recordOf: () => record })
+    const recordOf = (): TraceSink | undefined => record
+    return Object.assign(startEngine({ ...options, recordOf }), { recordOf })
   }
   return { startEngine: start, lines }
 }
