@@ -123,7 +123,7 @@ export class RunningContext implements NodeContext {
         const { scope, number } = this.#open()
         const where = { workflow: scope.graph.workflow.id, run: scope.run.id, loop: scope.loop.id, iteration: number }
         const secrets = secretTexts({ ...this.#run, env: scope.graph.workflow.env })
-        const told = secrets.length === 0 ? { message, fields } : (withoutSecrets({ message, fields }, secrets) as Told)
+        const told = withoutSecrets({ message, fields }, secrets) as Told
         scope.ports.log.write(level, told.message, { ...where, node: this.#run.node.id, ...told.fields })
       }
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }

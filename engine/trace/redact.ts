@@ -53,31 +53,45 @@ export function redactWorkflow(graph: FlowGraph, source: JsonObject): JsonObject
 
 /** The value with every secret in its texts blanked; keys stay. */
 export function withoutSecrets(value: Json, secrets: readonly string[]): Json {
+  if (secrets.length === 0) return value
   if (typeof value === 'string') return secrets.reduce((text, secret) => text.replaceAll(secret, redacted), value)
   if (Array.isArray(value)) return value.map(item => withoutSecrets(item, secrets))
   if (!isJsonObject(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, secrets)]))
 }
 
+type Path = readonly string[]
+const pathsOf = (texts: readonly string[]): Path[] => texts.map(text => text.split('.'))
+
+/** Where a line holds values as JSON texts, by name; and where else it holds what is not of its own making. */
+const jsonTexts = pathsOf(['reads.state', 'reads.runtime', 'writes.state', 'writes.runtime'])
+const contents = [
+  ...jsonTexts,
+  ...pathsOf(['entry.item.data', 'entry.item.metadata', 'calls.ask', 'calls.answer', 'calls.error.message']),
+  ...pathsOf(['steps.set', 'steps.metadata', 'steps.error.message', 'outcome.error.message']),
+  ...pathsOf(['writes.response.headers', 'writes.response.body']),
+]
+
 /**
- * Blanks what stands at these keys of a value: `email` is any key of that name, `customer.email` one below `customer`; list
- * places do not count. Texts that are JSON objects or lists themselves are looked into as well.
+ * Blanks what stands at these keys in the line of a trace: `email` is any key of that name, `customer.email` one below
+ * `customer`; list places do not count. Texts that are JSON objects or lists themselves are looked into as well. How the
+ * line is made stays as it is, whatever its own keys are called.
  */
-export function pathsRedactor(paths: readonly string[]): (value: Json) => Json {
-  const wanted = paths.map(path => path.split('.').reverse())
-  const isNamed = (above: readonly string[]): boolean =>
-    wanted.some(words => words.every((word, i) => above[above.length - 1 - i] === word))
-  const blank = (value: Json, above: readonly string[]): Json => {
+export function pathsRedactor(paths: readonly string[]): (line: Json) => Json {
+  const wanted = pathsOf(paths)
+  const isNamed = (at: Path): boolean => wanted.some(path => path.every((word, i) => at.at(i - path.length) === word))
+  const isContent = (at: Path): boolean => contents.some(path => path.every((word, i) => at[i] === word))
+  const blank = (value: Json, above: Path): Json => {
     if (typeof value === 'string') return blankText(value, above)
     if (Array.isArray(value)) return value.map(item => blank(item, above))
     if (!isJsonObject(value)) return value
     const entries = Object.entries(value).map(([key, item]): [string, Json] => {
       const at = [...above, key]
-      return [key, isNamed(at) ? redacted : blank(item, at)]
+      return [key, isContent(above) && isNamed(at) ? blankedAt(above, item) : blank(item, at)]
     })
     return Object.fromEntries(entries)
   }
-  const blankText = (text: string, above: readonly string[]): string => {
+  const blankText = (text: string, above: Path): string => {
     if (!/^\s*[[{]/.test(text)) return text
     try {
       return JSON.stringify(blank(JSON.parse(text) as Json, above))
@@ -85,5 +99,12 @@ export function pathsRedactor(paths: readonly string[]): (value: Json) => Json {
       return text
     }
   }
-  return paths.length === 0 ? value => value : value => blank(value, [])
+  return line => blank(line, [])
+}
+
+/** A variable that is not there, or is deleted, stays so. */
+function blankedAt(above: Path, value: Json): Json {
+  const isJsonText = jsonTexts.some(path => path.join() === above.join())
+  if (!isJsonText) return redacted
+  return value === null ? null : JSON.stringify(redacted)
 }

@@ -98,10 +98,10 @@ export function openTrace(
   const blanked = pathsRedactor(redact)
   return line => {
     if (line.kind === 'gap') return put(line)
-    const known = line.kind === 'iteration' && redact.length > 0 ? withContent(line, blanked) : line
-    const { kind, time, instance, run, loop, replica, iteration, key, ...said } = known
+    const { kind, time, instance, run, loop, replica, iteration, key, ...said } = line
+    const known = said as unknown as JsonObject
     put({
-      ...(withoutSecrets(said as unknown as JsonObject, secrets) as JsonObject),
+      ...(withoutSecrets(redact.length === 0 ? known : blanked(known), secrets) as JsonObject),
       kind,
       time,
       instance,
@@ -111,34 +111,6 @@ export function openTrace(
       iteration,
       key,
     })
-  }
-}
-
-/** What a line holds of items and of the outside, seen through `hide`; how it is made stays as it is. */
-function withContent(line: IterationLine, hide: (value: Json) => Json): IterationLine {
-  const all = <T extends Json>(values: Record<string, T>): Record<string, T> => hide(values) as Record<string, T>
-  const { entry, reads, calls, steps, writes } = line
-  const item = entry && { ...entry.item, data: all(entry.item.data), metadata: all(entry.item.metadata) }
-  return {
-    ...line,
-    entry: entry && { ...entry, item: item as ClaimedEntry['item'] },
-    reads: { state: all(reads.state), runtime: all(reads.runtime) },
-    calls: calls.map(({ ask, answer, ...call }) => ({
-      ...call,
-      ask: all(ask),
-      ...(answer === undefined ? {} : { answer: hide(answer) }),
-    })),
-    steps: steps.map(step => {
-      if (step.did !== 'complete') return step
-      const { metadata } = step
-      return { ...step, set: all(step.set), ...(metadata === undefined ? {} : { metadata: all(metadata) }) }
-    }),
-    writes: {
-      ...writes,
-      state: all(writes.state),
-      runtime: all(writes.runtime),
-      ...(writes.response && { response: { ...writes.response, body: hide(writes.response.body) } }),
-    },
   }
 }
 

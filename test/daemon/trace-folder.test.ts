@@ -25,6 +25,12 @@ function line(instance: string, iteration: number, more: object = {}): TraceLine
   } as TraceLine
 }
 
+const none = { state: {}, runtime: {}, delays: [], pushes: [] }
+const answering = (headers: JsonObject) => ({ ...none, response: { status: 200, headers, body: null } })
+const claimed = (data: JsonObject) => ({
+  ...{ key: 'k.0', enqueuedAt: 0, suspect: false, charges: 0, queue: 'q', item: { id: 'i', data, metadata: {} } },
+})
+
 function bench(given: Partial<TraceFolderOptions> = {}) {
   const dir = tempDir()
   let [nowMs, nonces] = [1_767_225_600_000, 0]
@@ -194,6 +200,26 @@ describe('a key that the form of a trace has as well', () => {
       entry: { item: { data: { data: '[redacted]', set: '[redacted]', n: 2 } } },
       steps: [{ at: 'c', set: { queue: '[redacted]' } }],
     })
+    expect(readIteration(seen as JsonObject, { name: 't', line: 2 })).toBeDefined()
+  })
+})
+
+describe('a key that is left out', () => {
+  const error = { name: 'Error', code: 'NODE_FAILED', message: '{"email":"a@b.test"}' }
+
+  it.each([
+    ['below the key that holds it in the form', ['data.email'], { entry: claimed({ email: 'a@b.test' }) }],
+    ['in the message of an error that is JSON', ['email'], { outcome: { as: 'failed', node: 'c', error } }],
+    ['in the headers of an answer', ['set-cookie'], { writes: answering({ 'set-cookie': 'a@b.test' }) }],
+    ['as a variable', ['email'], { writes: { ...none, runtime: { email: '"a@b.test"' } } }],
+    ['as a variable that was read', ['email'], { reads: { state: {}, runtime: { email: '"a@b.test"' } } }],
+  ])('is left out %s, and the trace stays readable', async (_, redact, more) => {
+    const { folder, files, read } = bench({ redact })
+    folder.recordOf(load('a'))(line('x', 1, more))
+    await folder.close()
+    const [, seen] = read(files()[0] as string)
+    expect(JSON.stringify(seen)).not.toContain('a@b.test')
+    expect(JSON.stringify(seen)).toContain('[redacted]')
     expect(readIteration(seen as JsonObject, { name: 't', line: 2 })).toBeDefined()
   })
 })
