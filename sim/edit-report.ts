@@ -2,6 +2,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../engine/json.ts'
 import { type Decisions, fitsRecorded } from '../engine/trace/compare.ts'
 import type { IterationLine } from '../engine/trace/trace.ts'
+import { edgeText } from './edge-text.ts'
 import { itemIdOf } from './item-path.ts'
 
 /** `name` is a node, an edge (`a > b : port`), or a key beside them; `field` of a node that changed: `form.url`. */
@@ -70,10 +71,7 @@ function nodesOf({ nodes }: JsonObject): Map<string, JsonObject> {
 }
 
 function edgesOf({ edges }: JsonObject): string[] {
-  return (edges as JsonObject[]).map(({ source, target, sourceHandle }) => {
-    const port = sourceHandle === null || sourceHandle === undefined || sourceHandle === 'default' ? '' : sourceHandle
-    return `${source} > ${target}${port === '' ? '' : ` : ${port}`}`
-  })
+  return (edges as JsonObject[]).map(edgeText)
 }
 
 function fieldsThatDiffer(before: JsonObject, after: JsonObject | undefined): string[] {

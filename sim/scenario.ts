@@ -8,6 +8,7 @@ import type { JsonObject } from '../engine/json.ts'
 import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import { withArrivals } from './arrivals.ts'
 import { cutLoop, requireLoop } from './cut-loop.ts'
+import { readEdge } from './edge-text.ts'
 import { allFaultKinds, type FaultKind, isFaultKind } from './faults.ts'
 import { generatePlan } from './generate.ts'
 import { type HttpRule, inputsHash, saidOutside } from './outside.ts'
@@ -82,10 +83,7 @@ function workflowOf(id: string, written: Exclude<Scenario['workflow'], string>):
     settings,
     env,
     nodes: nodes.map(({ id: node, type, form, config = {} }) => ({ id: node, type, data: { form, config } })),
-    edges: edges.map((text, i) => {
-      const [source = '', target = '', sourceHandle = null] = text.split(/ [>:] /)
-      return { id: `e${i}`, source, target, sourceHandle }
-    }),
+    edges: edges.map((text, i) => ({ id: `e${i}`, ...readEdge(text) })),
   }
 }
 

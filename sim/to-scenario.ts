@@ -9,6 +9,7 @@ import type { NodeRegistry } from '../engine/node/node-registry.ts'
 import type { IterationLine, TraceHeader } from '../engine/trace/trace.ts'
 import { decodeAnswer } from '../engine/trace/witness.ts'
 import { cutLoop, itemsQueue, readerOf, requireLoop } from './cut-loop.ts'
+import { edgeText } from './edge-text.ts'
 import { deadLetterKey, pathThrough } from './item-path.ts'
 import { readTrace } from './read-trace.ts'
 import { traceLines } from './trace-lines.ts'
@@ -120,9 +121,6 @@ function inline({ nodes, edges, settings = {}, env = {} }: JsonObject): JsonObje
       ...(Object.keys(data.config ?? {}).length === 0 ? {} : { config: data.config as JsonObject }),
     }),
   )
-  const lines = (edges as { source: string; target: string; sourceHandle?: string | null }[]).map(
-    ({ source, target, sourceHandle }) =>
-      `${source} > ${target}${sourceHandle && sourceHandle !== 'default' ? ` : ${sourceHandle}` : ''}`,
-  )
+  const lines = (edges as JsonObject[]).map(edgeText)
   return { nodes: plain, edges: lines, settings, env }
 }

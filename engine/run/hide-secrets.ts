@@ -58,12 +58,10 @@ export function withoutSecretsOf(error: unknown, whose: Whose): unknown {
   if (!(error instanceof Error)) return message
   const { name } = error
   const code = codeOf(error)
-  const details = error instanceof EngineError ? { details: error.details } : {}
   const other =
     error instanceof EngineError
-      ? new EngineError(error.code, message, details)
-      : Object.assign(new Error(message), { name })
-  if (!(error instanceof EngineError) && code !== undefined) Object.assign(other, { code })
+      ? new EngineError(error.code, message, { details: error.details })
+      : Object.assign(new Error(message), { name, ...(code === undefined ? {} : { code }) })
   other.stack = hide(stack)
   return other
 }

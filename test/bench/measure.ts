@@ -2,6 +2,9 @@
  * How figures are compared here: arms alternate in one run, each round gives one sample per arm, medians of all rounds are
  * set beside each other. Figures of different runs mean nothing on a machine that others use too; ratios of one do.
  */
+import type { ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 
 /** What one round of an arm gave, by unit: `{ 'items/s': 3100 }`. */
 export type Sample = Readonly<Record<string, number>>
@@ -40,6 +43,20 @@ export async function alternate(
 export function cpuUs(): number {
   const { user, system } = process.cpuUsage()
   return user + system
+}
+
+/** Resident memory of a process. */
+export function megabytesOf(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024
+}
+
+/** The line in which a process says that it is ready. Rejects when it ends without one. */
+export function readyLine({ stdout }: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    createInterface({ input: stdout as NonNullable<typeof stdout> })
+      .on('line', line => line.includes('ready: ') && resolve(line))
+      .on('close', () => reject(new Error('The process ended before it was ready')))
+  })
 }
 
 /** `of` 0.5 is the median. */

@@ -7,11 +7,10 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { JsonObject } from '../../engine/json.ts'
 import { RedisServer } from '../support/redis-server.ts'
-import type { Arm, Bench, Sample } from './measure.ts'
+import { type Arm, type Bench, megabytesOf, readyLine, type Sample } from './measure.ts'
 
 const program = join(process.cwd(), 'dist/daemon/bin.js')
 /** Ticks of a process's time in `/proc`, per second. */
@@ -55,8 +54,7 @@ async function idled(workflows: number, redis: readonly string[], seconds: numbe
     const before = cpuTicks(pid)
     await sleep(1_000 * seconds)
     const used = (cpuTicks(pid) - before) / ticks / seconds
-    const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
-    return { MB: kilobytes / 1_024, '% of a core': 100 * used }
+    return { MB: megabytesOf(pid), '% of a core': 100 * used }
   })
 }
 
@@ -81,12 +79,8 @@ async function withDaemon<T>(
   })
   const closed = once(child, 'close')
   try {
-    const ready = new Promise<number>((resolve, reject) => {
-      createInterface({ input: child.stdout })
-        .on('line', line => /"msg":"ready: /.test(line) && resolve(performance.now() - beganMs))
-        .on('close', () => reject(new Error('The daemon ended before it was ready')))
-    })
-    return await use(await ready, child.pid as number)
+    await readyLine(child)
+    return await use(performance.now() - beganMs, child.pid as number)
   } finally {
     child.kill('SIGTERM')
     await closed

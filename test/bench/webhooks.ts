@@ -5,13 +5,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { RedisServer } from '../support/redis-server.ts'
-import type { Arm, Bench, Sample } from './measure.ts'
+import { type Arm, type Bench, megabytesOf, readyLine, type Sample } from './measure.ts'
 
 const connections = 50
 const program = join(process.cwd(), 'dist/daemon/bin.js')
@@ -39,7 +38,7 @@ function arm(name: string, { port, pid }: Served): Arm {
       const startedMs = performance.now()
       await flood(port, size)
       const perSecond = (size * 1_000) / (performance.now() - startedMs)
-      return { 'requests/s': perSecond, 'MB of memory': megabytes(pid) }
+      return { 'requests/s': perSecond, 'MB of memory': megabytesOf(pid) }
     },
   }
 }
@@ -115,22 +114,11 @@ async function startBare(redis: string): Promise<Served> {
 }
 
 async function serve(child: ChildProcess): Promise<Served> {
-  const port = await new Promise<number>((resolve, reject) => {
-    createInterface({ input: child.stdout as NonNullable<ChildProcess['stdout']> })
-      .on('line', line => {
-        const found = /ready: .*http:\/\/127\.0\.0\.1:(\d+)/.exec(line)
-        if (found !== null) resolve(Number(found[1]))
-      })
-      .on('close', () => reject(new Error('The server ended before it was ready')))
-  })
+  const port = Number(/http:\/\/127\.0\.0\.1:(\d+)/.exec(await readyLine(child))?.[1])
   const stop = async (): Promise<void> => {
     const closed = once(child, 'close')
     child.kill('SIGTERM')
     await closed
   }
   return { port, pid: child.pid as number, stop }
-}
-
-function megabytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024
 }
