@@ -12,7 +12,7 @@ import { limits } from './limits.ts'
 import type { Pools, Ports } from './ports.ts'
 import type { ReloadReport } from './run/reload.ts'
 import { WorkflowKeeper, type WorkflowStatus } from './run/workflow-keeper.ts'
-import { attendTo } from './store/wishes.ts'
+import { attendTo, type Told } from './store/wishes.ts'
 import type { EventSink } from './trace/events.ts'
 import type { RecordOf } from './trace/trace.ts'
 
@@ -41,6 +41,7 @@ export class FlowDaemon {
   readonly #id: string
   readonly #since: number
   #attending: Promise<void> | undefined
+  #told: readonly Told[] = []
   #stopping: Promise<void> | undefined
   #reloading: Promise<unknown> = Promise.resolve()
   #isOpen = false
@@ -182,7 +183,9 @@ export class FlowDaemon {
       redis,
       sign,
       keepers.map(({ keeper }) => keeper.id),
+      this.#told,
     )
+    this.#told = told
     this.#answeredMs = clock.monotonic()
     for (const [i, { keeper, turn }] of keepers.entries()) {
       const now = told[i]

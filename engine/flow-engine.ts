@@ -132,8 +132,7 @@ export class FlowEngine {
 
   /** Does what is wished for in Redis, as `attend` tells it. */
   obey({ wish, loops, status }: Told): void {
-    const all = this.#graph.loops.map(({ id }) => [id, loops.get(id) ?? ''] as const)
-    this.#supervisor?.obey(wish, new Map(all))
+    this.#supervisor?.obey(wish, loop => loops.get(loop) ?? '')
     if (status === 'completed') this.#supervisor?.look()
   }
 

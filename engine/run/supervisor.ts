@@ -101,12 +101,13 @@ export class Supervisor {
     }
   }
 
-  /** Does what somebody asked for through Redis: of the workflow, and of these loops. */
-  obey(workflow: Wish, loops: ReadonlyMap<string, LoopWish>): void {
+  /** Does what somebody asked for through Redis: of the workflow, and of its loops; undefined where it is not known. */
+  obey(workflow: Wish, wishOf: (loop: string) => LoopWish | undefined): void {
     if (workflow === 'stop' || workflow === 'kill') this.#options.onStopWish(workflow)
-    for (const [loop, wish] of loops) {
+    for (const [loop, { control }] of this.#groups) {
+      const wish = wishOf(loop)
       // one that drains must not be held up
-      if (this.#groups.get(loop)?.control.draining.aborted !== false) continue
+      if (wish === undefined || control.draining.aborted) continue
       if (wish === 'yield') this.letGo([loop])
       else if (workflow === 'pause' || wish === 'pause') this.pause(loop)
       else if (this.#isNewTry(loop, wish) || this.isPaused(loop)) this.resume(loop)
@@ -263,7 +264,7 @@ export class Supervisor {
     const done = this.#done.signal
     const everyMs = inLeases(limits.leaseRenewMs, this.#graph.workflow.settings.lease_seconds)
     for (;;) {
-      await clock.sleep(everyMs, done).catch(() => undefined)
+      await clock.sleep(untilNext(everyMs, clock.monotonic()), done).catch(() => undefined)
       if (done.aborted || this.#killed.signal.aborted) return
       for (const { serving } of this.#keepers()) if (serving?.where === 'here') serving.loop.check()
       await this.#renew().catch(error =>
@@ -280,7 +281,7 @@ export class Supervisor {
     this.#renewedMs = ports.clock.monotonic()
     for (const [i, { serving }] of asked.entries()) if (answer.held[i] === false) serving?.loop.fence()
     const wishes = new Map(asked.map(({ loop }, i) => [loop.id, answer.loopWishes[i] ?? '']))
-    this.obey(answer.workflowWish, wishes)
+    this.obey(answer.workflowWish, loop => wishes.get(loop))
     if (answer.runStatus === 'completed') this.look()
   }
 
@@ -313,4 +314,13 @@ export class Supervisor {
     const stamp = { time: ports.clock.now(), workflow_id: graph.workflow.id, run: run.id }
     emit({ type: 'warning', ...stamp, ...said, ...(cause === undefined ? {} : { cause }) })
   }
+}
+
+/**
+ * Milliseconds until the next of the moments that all workflows of a process share: one that serves hundreds of them wakes
+ * up once for all, and what they send travels together. A timer that fired a little early does not count as the next.
+ */
+function untilNext(everyMs: number, nowMs: number): number {
+  const leftMs = everyMs - (nowMs % everyMs)
+  return Math.ceil(leftMs > everyMs / 100 ? leftMs : leftMs + everyMs)
 }

@@ -39,6 +39,8 @@ export async function setWish(
 
 /** How a workflow is doing in Redis, and what it shall be doing. `run` is '' when it never ran. */
 export type Told = {
+  /** As it came. */
+  text: string
   status: RunStatus
   run: string
   hash: string
@@ -53,18 +55,27 @@ export type Told = {
  */
 export type SignOfLife = { id: string; about: string | undefined; staleMs: number }
 
-/** Gives a sign of life, and tells of these workflows, in their order. */
-export async function attendTo(redis: Redis, sign: SignOfLife, workflows: readonly string[]): Promise<Told[]> {
+/**
+ * Gives a sign of life, and tells of these workflows, in their order. `before`: what was told last; of hundreds of
+ * workflows hardly one is told anything new.
+ */
+export async function attendTo(
+  redis: Redis,
+  sign: SignOfLife,
+  workflows: readonly string[],
+  before: readonly Told[] = [],
+): Promise<Told[]> {
   const args = [sign.id, sign.about ?? '', String(sign.staleMs), ...listArg(workflows.map(workflowPrefix))]
   const answer = await redis.call(attend, [], args)
   if (!Array.isArray(answer)) throw new EngineError('REDIS_FAILED', `attend answers with a list, not "${answer}"`)
-  return (answer as string[]).slice(1).map(parseTold)
+  const [, ...texts] = answer as string[]
+  return texts.map((text, i) => (before[i]?.text === text ? before[i] : parseTold(text)))
 }
 
 function parseTold(text: string): Told {
   const [status = '', run = '', hash = '', wish = '', ...lines] = text.split('\n')
   const loops = lines.map(line => line.split('\t') as [string, LoopWish])
-  return { status: status as RunStatus, run, hash, wish: wish as Wish, loops: new Map(loops) }
+  return { text, status: status as RunStatus, run, hash, wish: wish as Wish, loops: new Map(loops) }
 }
 
 /** Of these workflows, those that never ran wait until somebody starts them. What was asked of one stays. */

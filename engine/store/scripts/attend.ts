@@ -71,12 +71,11 @@ function signOfLife(db: Keyspace, daemon: { id: string; about: string; staleMs: 
 
 function tell(db: Keyspace, p: string): string {
   const meta = (field: string): string => db.hget(`${p}meta`, field) ?? ''
-  const wishes = db.hgetall(`${p}desired`)
-  const loops = Object.keys(wishes).sort()
-  const lines = [meta('status'), meta('run'), meta('hash'), wishes[''] ?? '']
-  for (const loop of loops) if (loop !== '') lines.push(`${loop}\t${wishes[loop]}`)
-  const yields = db.hgetall(`${p}yields`)
-  for (const loop of Object.keys(yields).sort()) if (Number(yields[loop]) > db.timeMs()) lines.push(`${loop}\tyield`)
+  const [desired, yields] = [`${p}desired`, `${p}yields`]
+  const lines = [meta('status'), meta('run'), meta('hash'), db.hget(desired, '') ?? '']
+  for (const loop of db.hkeys(desired).sort()) if (loop !== '') lines.push(`${loop}\t${db.hget(desired, loop)}`)
+  for (const loop of db.hkeys(yields).sort())
+    if (Number(db.hget(yields, loop)) > db.timeMs()) lines.push(`${loop}\tyield`)
   if (meta('run') !== '' && db.sismember(knownWorkflows, p) === 0) db.sadd(knownWorkflows, p)
   return lines.join('\n')
 }
