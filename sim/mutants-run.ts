@@ -7,7 +7,7 @@ export const runMutants: readonly Mutant[] = [
     file: 'run/flow-runner',
     find: 'const failure = await this.#outcome(next)',
     replace: `const before = { ...next.iteration.effects.toCommit(next.entry?.key), pushes: [], outcome: 'state' }
-    if (next.entry !== undefined) await this.#store.commit([before], 1000, { ...this.#source.wish(), most: 0 })
+    if (next.entry !== undefined) await this.#store.commit([before], 1000, () => ({ ...this.#source.wish(), most: 0 }))
     const failure = await this.#outcome(next)`,
     caughtBy: ['exactly-once', 'conservation'],
   },
@@ -16,7 +16,7 @@ export const runMutants: readonly Mutant[] = [
     file: 'run/flow-runner',
     find: 'const failure = await this.#outcome(next)',
     replace: `if (next.iteration.effects.state.size > 0)
-      await this.#store.commit([{ ...next.iteration.effects.toCommit(undefined), pushes: [], outcome: 'state' }], 1000, { ...this.#source.wish(), most: 0 })
+      await this.#store.commit([{ ...next.iteration.effects.toCommit(undefined), pushes: [], outcome: 'state' }], 1000, () => ({ ...this.#source.wish(), most: 0 }))
     const failure = await this.#outcome(next)`,
     caughtBy: ['exactly-once'],
   },

@@ -101,7 +101,7 @@ export class FlowRunner {
     this.#runtime = new RuntimeCache(() => this.#read(() => readRuntime(ports.redis, graph.workflow.id)))
     this.#committer = new Committer({
       nowMs: () => ports.clock.monotonic(),
-      send: group => this.#store.commit(group, graph.workflow.settings.dead_letters.max, this.#source.wish()),
+      send: group => this.#store.commit(group, graph.workflow.settings.dead_letters.max, () => this.#source.wish()),
       noteAnswer: answer => this.#noteAnswer(answer),
       waitForRoom: queue => this.#waitForRoom(queue),
     })

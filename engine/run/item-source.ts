@@ -113,7 +113,9 @@ export class ItemSource {
   async #fill(): Promise<void> {
     await this.#host.settled()
     if (this.#buffer.length > 0 || this.#isDry || !this.#host.mayClaim()) return
-    const { entries, runtimeVersion } = await this.#host.store.claim(this.#wish(this.#prefetch.target))
+    const { entries, runtimeVersion } = await this.#host.store.claim(() =>
+      this.#wish(this.#host.mayClaim() ? this.#prefetch.target : 0),
+    )
     this.#maybeRequeued = entries.length > 0
     this.#buffer.push(...entries)
     this.#turn += entries.length

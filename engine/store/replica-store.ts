@@ -1,7 +1,8 @@
 /**
  * One replica of a loop, as its holder sees it: claims, commits, delays, completion, each one call of a script.
  *
- * R1 calls go one after another: each expects the seq that the one before left.
+ * R1 calls go one after another: each expects the seq that the one before left. What one wishes for is asked when its turn
+ *    comes: behind a slow call it may wait past a stop.
  * R2 a call whose reply is lost is sent again with the same token until Redis answers, or the loop is aborted (`release`:
  *    until the engine is killed).
  * R3 `fenced` and `diverged` are thrown once and for all: a store that was told so answers nothing else afterwards.
@@ -96,8 +97,8 @@ export class ReplicaStore {
     this.#host = host
   }
 
-  async claim(wish: ClaimWish): Promise<ClaimAnswer> {
-    const answer = await this.#call(claim, encodeWish(wish))
+  async claim(wish: () => ClaimWish): Promise<ClaimAnswer> {
+    const answer = await this.#call(claim, () => encodeWish(wish()))
     if (typeof answer === 'string') {
       const [word, runtimeVersion = '0'] = answer.split('\n')
       assert(word === 'empty', () => `A claim answers with a list or "empty", not "${answer}"`)
@@ -108,10 +109,21 @@ export class ReplicaStore {
   }
 
   /** Commits iterations in order, as many as have room, and claims what is wished for if all had. */
-  async commit(iterations: readonly IterationCommit[], deadLettersMax: number, wish: ClaimWish): Promise<CommitAnswer> {
-    const args = [String(deadLettersMax), ...encodeTargets(iterations), ...encodeWish(wish), String(iterations.length)]
-    for (const each of iterations) encodeIteration(args, each, this.id.loop)
-    const answer = await this.#call(commit, args)
+  async commit(
+    iterations: readonly IterationCommit[],
+    deadLettersMax: number,
+    wish: () => ClaimWish,
+  ): Promise<CommitAnswer> {
+    const answer = await this.#call(commit, () => {
+      const args = [
+        String(deadLettersMax),
+        ...encodeTargets(iterations),
+        ...encodeWish(wish()),
+        String(iterations.length),
+      ]
+      for (const each of iterations) encodeIteration(args, each, this.id.loop)
+      return args
+    })
     assert(Array.isArray(answer), () => `A commit answers with a list, not "${answer}"`)
     const [head, ...claims] = answer as string[]
     const [word, applied, requeued, dropped, runtimeVersion, , full] = (head as string).split('\n')
@@ -157,13 +169,14 @@ export class ReplicaStore {
   }
 
   async #line(script: Script, args: readonly string[]): Promise<string> {
-    const answer = await this.#call(script, args)
+    const answer = await this.#call(script, () => args)
     assert(typeof answer === 'string', () => `Script "${script.name}" answers with a line`)
     return answer
   }
 
-  #call(script: Script, args: readonly string[]): Promise<unknown> {
-    const turn = this.#last.then(() => this.#send(script, args))
+  /** `args` is called once, when it is this call's turn: what is sent again is the same. */
+  #call(script: Script, args: () => readonly string[]): Promise<unknown> {
+    const turn = this.#last.then(() => this.#send(script, args()))
     this.#last = turn.catch(() => undefined)
     return turn
   }
