@@ -31,11 +31,16 @@ export function hasItems({ id, sources }: FlowLoop, db: Keyspace, keys: ReturnTy
   return [...sources, requeueQueue(id)].some(queue => db.llen(keys.queue(queue)) > 0)
 }
 
-/** Whether nothing waits in any queue that somebody reads, and nothing is claimed. */
-export function isQuiet({ loops, workflow }: FlowGraph, db: Keyspace): boolean {
+/**
+ * Whether nothing waits in any queue that somebody reads, and nothing is claimed. What was requeued for a loop that has
+ * ended waits for the next run.
+ */
+export function isQuiet({ loops, workflow }: FlowGraph, db: Keyspace, hasRequeued: boolean): boolean {
   const keys = keysOf(workflow.id)
+  const run = db.hget(keys.meta, 'run')
   return loops.every(loop => {
     const replicas = Array.from({ length: loop.replicas }, (_, n) => replicaName(loop.id, n))
-    return !hasItems(loop, db, keys) && replicas.every(name => db.llen(keys.claims(name)) === 0)
+    const rests = hasRequeued && db.hget(keys.ended, loop.id) === run
+    return (rests || !hasItems(loop, db, keys)) && replicas.every(name => db.llen(keys.claims(name)) === 0)
   })
 }

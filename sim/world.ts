@@ -297,7 +297,7 @@ class World {
   #isCompleted(): boolean {
     const { db } = this.#server.memory
     const { graph } = this.#options
-    if (isEndless(graph)) return this.#callers.areOver && isQuiet(graph, db)
+    if (isEndless(graph)) return this.#callers.areOver && isQuiet(graph, db, this.#hasRequeued)
     return db.hget(keysOf(graph.workflow.id).meta, 'status') === 'completed'
   }
 

@@ -176,6 +176,8 @@ describe('development', () => {
   const counted = (current: number) =>
     says('count', { output: { counter: { current, step: 1, direction: 'increment' } } })
   const none = says('third', { success: false, error_type: 'NO_INPUT' })
+  const lost = answered(run(8, 'count'), says('count', { success: false, error_type: 'REDIS_LOADING' }))
+  const own = answered(run(8, 'count'), says('count', { success: false, error_type: 'NODE_FAILED' }))
   const history = (...steps: Step[]) => reports(development, asked, invariant => steps.map(step => step(invariant)))
   const keeps = (node: string, ms: number): Step => applied('dev-cache', [`a\t${node}`, '0\n{}', '0'], { ms })
   const count = (n: number, current: number, ms: number): Step[] => [
@@ -190,6 +192,8 @@ describe('development', () => {
 
   it.each<[string, Step[]]>([
     ['a session that counts on', [...count(1, 1, 0), ...count(2, 2, 10)]],
+    ['one that may have counted when Redis failed', [...count(1, 1, 0), lost, ...count(2, 3, 10)]],
+    ['one that had not when Redis failed', [...count(1, 1, 0), lost, ...count(2, 2, 10)]],
     ['one that was idle and begins anew', [...count(1, 5, 0), ...count(2, 1, 31 * 60_000)]],
     ['a node after one that ran', [keeps('out', 0), ...third(says('third', {}), 1_000)]],
     ['a node that nothing ran before', third(none, 0)],
@@ -202,6 +206,8 @@ describe('development', () => {
   it.each<[string, Step[]]>([
     ['a session that counts the same again', [...count(1, 1, 0), ...count(2, 1, 10)]],
     ['a session that leaves one out', [...count(1, 1, 0), ...count(2, 3, 10)]],
+    ['one that leaves two out when Redis failed once', [...count(1, 1, 0), lost, ...count(2, 4, 10)]],
+    ['one that leaves one out when its node failed', [...count(1, 1, 0), own, ...count(2, 3, 10)]],
     ['another node than was asked for', [begins(run(1, 'out')), answered(run(1, 'out'), says('ask', {}))]],
     ['a node that runs on nothing', third(says('third', {}), 0)],
     ['a node that runs on what has grown old', [keeps('out', 0), ...third(says('third', {}), 1.1 * day)]],
