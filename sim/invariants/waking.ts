@@ -15,6 +15,8 @@ import type { Invariant, InvariantContext, MakeInvariant, Report } from './invar
 
 /** How often the loops are looked at. */
 const lookMs = 1_000
+/** What tells a loop of its queues. */
+const hears: ReadonlySet<string> = new Set(['acquire', 'claim', 'commit', 'complete'])
 
 class Waking implements Invariant {
   readonly name = 'waking'
@@ -29,6 +31,8 @@ class Waking implements Invariant {
   readonly #waiting = new Set<string>()
   readonly #hung = new Set<string>()
   readonly #paused = new Set<number>()
+  /** Loops that heard of their queues before the server lost writes, and not since: they wait for what was there then. */
+  readonly #outdated = new Set<string>()
   #nextLookMs = 0
   #nowMs = 0
   /** What is behind a slow operation on its connection, a wake-up too, is as late. */
@@ -45,6 +49,7 @@ class Waking implements Invariant {
   applied({ op, loop, args, outcome, ms, db }: Applied): void {
     if (op === 'wait' && outcome.ok && outcome.reply === null) this.#waiting.add(args[0] as string)
     else if (loop !== '' && op !== 'wake') this.#acts(loop)
+    if (hears.has(op)) this.#outdated.delete(loop)
     this.#nowMs = ms
     if (ms < Math.max(this.#slowUntilMs, this.#nextLookMs)) return
     this.#nextLookMs = ms + lookMs
@@ -53,6 +58,7 @@ class Waking implements Invariant {
 
   disturbed(kind: FaultKind, { loop }: OperationName): void {
     if (kind === 'worker-hang') this.#hung.add(loop)
+    if (kind === 'restart-loses' || kind === 'failover') for (const { id } of this.#loops) this.#outdated.add(id)
     // what is missed is counted from then on
     if (kind === 'latency') this.#slowUntilMs = this.#nowMs + Math.max(...latencySpikesMs)
     this.#missedMs.clear()
@@ -89,7 +95,7 @@ class Waking implements Invariant {
   }
 
   #isExcused(loop: string, db: Keyspace): boolean {
-    if (this.#hung.has(loop) || this.#paused.size > 0) return true
+    if (this.#hung.has(loop) || this.#outdated.has(loop) || this.#paused.size > 0) return true
     return db.hexists(this.#keys.ended, loop) === 1 || db.hlen(this.#keys.desired) > 0
   }
 
